@@ -1,0 +1,1 @@
+"""WSGI filters that paste pipelines name."""

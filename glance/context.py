@@ -1,0 +1,83 @@
+"""Who asks: the context of one request, and its form as headers.
+
+The same headers carry identity from an authenticating proxy to glance-api (spec-v1 7.2) and from glance-api to glance-registry (spec-v1 3).
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+REQUEST_ID = re.compile(r"req-[0-9a-fA-F-]{36}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """The caller of one request.
+
+    ``owner`` is what the caller's images belong to: the project, or the user where ``owner_is_project`` is off. An administrator without
+    identity service has no owner.
+    """
+
+    user: str | None = None
+    project: str | None = None
+    roles: tuple[str, ...] = ()
+    is_admin: bool = False
+    read_only: bool = False
+    owner_is_project: bool = True
+    request_id: str = ""
+    auth_token: str | None = field(default=None, repr=False)
+
+    @property
+    def owner(self) -> str | None:
+        return self.project if self.owner_is_project else self.user
+
+
+def new_request_id() -> str:
+    """``req-`` and a fresh UUID."""
+    return f"req-{uuid.uuid4()}"
+
+
+def unauthenticated(request_id: str = "") -> RequestContext:
+    """The caller where no identity service is used: an administrator with the administrator's role and no owner (spec-v1 7.1)."""
+    return RequestContext(roles=("admin",), is_admin=True, request_id=request_id)
+
+
+def split_roles(text: str) -> tuple[str, ...]:
+    """The roles of an ``X-Roles`` header, lower case, in order."""
+    return tuple(role for role in (part.strip().lower() for part in text.split(",")) if role)
+
+
+def to_headers(ctx: RequestContext) -> dict[str, str]:
+    """The headers by which glance-api tells glance-registry who asks."""
+    headers = {
+        "X-Identity-Status": "Confirmed",
+        "X-Roles": ",".join(ctx.roles),
+        "X-Glance-Admin": str(ctx.is_admin),
+        "X-Glance-Read-Only": str(ctx.read_only),
+        "X-Glance-Owner-Is-Project": str(ctx.owner_is_project),
+        "X-Openstack-Request-Id": ctx.request_id,
+    }
+    if ctx.user is not None:
+        headers["X-User-Id"] = ctx.user
+    if ctx.project is not None:
+        headers["X-Tenant-Id"] = ctx.project
+    return headers
+
+
+def from_headers(headers: Mapping[str, str]) -> RequestContext | None:
+    """The context that ``to_headers`` wrote, or None where the headers carry no confirmed identity."""
+    if headers.get("X-Identity-Status") != "Confirmed":
+        return None
+    roles = split_roles(headers.get("X-Roles", ""))
+    return RequestContext(
+        user=headers.get("X-User-Id"),
+        project=headers.get("X-Tenant-Id"),
+        roles=roles,
+        is_admin=headers.get("X-Glance-Admin", str("admin" in roles)) == "True",
+        read_only=headers.get("X-Glance-Read-Only") == "True",
+        owner_is_project=headers.get("X-Glance-Owner-Is-Project") != "False",
+        request_id=headers.get("X-Openstack-Request-Id", ""),
+    )

@@ -1,0 +1,1 @@
+"""Metadata in SQL: the only room that knows SQLAlchemy."""

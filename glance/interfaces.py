@@ -1,0 +1,186 @@
+"""What the rooms promise each other: a Protocol wherever there is more than one implementation.
+
+``glance.testing.store_contract`` and ``glance.testing.registry_contract`` check every sentence that stands here, for every implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import BinaryIO, Protocol
+
+from glance.context import RequestContext
+from glance.model.image import Image, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
+
+
+class ByteSource(Protocol):
+    """Where the bytes of an upload come from: ``wsgi.input``, or a connection to another server."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes, b"" at the end. Raises ClientDisconnected when the data ends too early."""
+
+
+class Blob(Protocol):
+    """Data that a store has opened for reading: ``length`` bytes, to be iterated once, then closed.
+
+    ``file`` is a real file positioned at the first byte, where there is one: a server may then send it with ``sendfile`` instead of iterating.
+    """
+
+    length: int
+    file: BinaryIO | None
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """A configured place for image data. A driver never hashes, counts or verifies: the caller does.
+
+    1. What was added is read back byte by byte: empty, one byte, larger than any internal part, of known and of unknown size.
+    2. If ``chunks`` raises, ``add`` raises the same error and leaves nothing behind.
+    3. Data becomes visible whole or not at all, and is on stable storage when ``add`` returns.
+    4. Adding to an id that has data raises ObjectExists and does not harm what is there.
+    5. ``open`` with an offset and a length gives exactly those bytes; a length beyond the end is cut; an offset at or beyond the end gives none.
+    6. An unknown location raises LocationNotFound from ``open``, ``size`` and ``delete``.
+    7. A location's URL is never in an error or a log.
+    8. StorageFull, StoreWriteDenied and StoreUnavailable say what is wrong, in bounded time.
+    9. Adds and reads at the same time do not mix, for one id or for several.
+    10. ``close`` of a Blob releases its connection or file, also before the end.
+    11. A store that cannot be written raises StoreReadOnly from ``add``; its ``delete`` does nothing.
+    12. Memory stays bounded however much passes through.
+    """
+
+    name: str
+    schemes: tuple[str, ...]
+    writable: bool
+
+    def check(self) -> None:
+        """Makes the place ready; raises ConfigurationError or StoreUnavailable where it cannot be used. Called once at start."""
+
+    def add(self, ctx: RequestContext, image_id: str, chunks: Iterable[bytes], size: int | None) -> Location:
+        """Stores all of ``chunks`` (``size`` bytes, None when unknown) as the data of an image."""
+
+    def open(self, ctx: RequestContext, location: Location, offset: int = 0, length: int | None = None) -> Blob: ...
+
+    def size(self, ctx: RequestContext, location: Location) -> int: ...
+
+    def delete(self, ctx: RequestContext, location: Location) -> None: ...
+
+    def discard(self, ctx: RequestContext, image_id: str) -> None:
+        """Erases whatever an interrupted ``add`` of that id left, published or not; nothing there is fine."""
+
+    def close(self) -> None:
+        """Releases what is kept between calls."""
+
+
+class Stores(Protocol):
+    """The stores of this service."""
+
+    default: str
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    def get(self, name: str) -> Store:
+        """The store of that name. Raises StoreUnknown."""
+
+    def for_external(self, url: str) -> Store:
+        """The store that reads a URL which a client supplied. Raises SourceRefused unless its scheme is one that clients may use."""
+
+
+class ImageRecords(Protocol):
+    """Images in the registry. Every call sees only what ``ctx`` may see; what it may not see raises ImageNotFound."""
+
+    def create(self, ctx: RequestContext, image: Image) -> Image:
+        """Stores a new image; the id is chosen by the registry when it is "". Raises ImageExists, also for the id of a deleted image."""
+
+    def get(self, ctx: RequestContext, image_id: str) -> Image:
+        """One image; administrators also get deleted ones."""
+
+    def list(self, ctx: RequestContext, query: ImageQuery) -> Sequence[Image]:
+        """A page of images in a constant number of queries. Raises InvalidParameter for a marker that the caller cannot see."""
+
+    def update(self, ctx: RequestContext, image_id: str, changes: ImageChanges, from_status: frozenset[str] | None = None) -> Image:
+        """Applies ``changes``. Raises StatusConflict unless the image is in one of ``from_status`` (None: any but deleted), ImageForbidden
+        or ImageNotFound where the caller may not change it."""
+
+    def activate(self, ctx: RequestContext, image_id: str, location: Location | None, size: int) -> Image:
+        """queued -> active without an upload: registers external data, or an image of no bytes. Raises StatusConflict."""
+
+    def delete(self, ctx: RequestContext, image_id: str, *, delayed: bool = False) -> Image:
+        """Marks as deleted: image, properties and members; the locations wait, as ``pending_delete``, until their data is erased. Ends a running
+        upload's claim. With ``delayed`` an image that has data becomes ``pending_delete``. Raises ImageProtected, and as ``update`` does.
+        Returns the image with its waiting locations."""
+
+
+class UploadRecords(Protocol):
+    """Attempts to store data, each with a lease. Fencing: only the attempt on record can finish or abandon an upload."""
+
+    def start(self, ctx: RequestContext, upload: Upload) -> Image:
+        """queued -> saving, and the lease begins. Raises NotQueued."""
+
+    def renew(self, attempts: Sequence[str]) -> None:
+        """Prolongs the leases of those attempts."""
+
+    def finish(self, ctx: RequestContext, image_id: str, attempt: str, data: StoredData) -> Image:
+        """saving -> active with location, size and checksum, in one transaction. Raises UploadLost unless the attempt still holds the image."""
+
+    def abandon(self, image_id: str, attempt: str, status: str) -> bool:
+        """saving -> ``status`` (killed or queued) after a failed attempt; False where the attempt did not hold the image any more."""
+
+    def leases(self) -> Sequence[tuple[Upload, bool]]:
+        """All attempts on record, each with whether its lease has run out."""
+
+    def take_over(self, image_id: str, attempt: str, new_attempt: str, worker: str) -> bool:
+        """Claims a dead attempt for a repair; False where somebody else was faster."""
+
+
+class LocationRecords(Protocol):
+    """Data that outlived its image."""
+
+    def condemned(self) -> Sequence[tuple[str, Location]]:
+        """(image id, location) for all data that waits to be erased at once (delayed deletes excepted)."""
+
+    def erased(self, location_id: int) -> None:
+        """Notes that the data at a condemned location is gone."""
+
+
+class MemberRecords(Protocol):
+    """Who images are shared with."""
+
+    def list(self, ctx: RequestContext, image_id: str) -> Sequence[Member]:
+        """The members that the caller may see: all for the owner and administrators, else the caller's own row. Raises ImageNotFound."""
+
+    def put(self, ctx: RequestContext, image_id: str, memberships: Sequence[Membership], *, replace: bool, maximum: int) -> None:
+        """Adds or changes members, in one transaction; with ``replace`` all others are removed. Raises ImageNotFound, ShareForbidden,
+        NotAuthenticated (a caller who is no administrator and owns nothing) and MemberQuotaExceeded (``maximum`` -1: no limit)."""
+
+    def remove(self, ctx: RequestContext, image_id: str, member: str) -> None:
+        """Raises MemberNotFound and as ``put`` does."""
+
+    def shared_with(self, ctx: RequestContext, member: str) -> Sequence[Member]:
+        """The memberships of one project that the caller may see: all for administrators; else its own, and those of its own images."""
+
+
+class Registry(Protocol):
+    """The metadata service, whether it runs in this process or in another one. All raise RegistryUnavailable or DatabaseUnavailable."""
+
+    images: ImageRecords
+    uploads: UploadRecords
+    locations: LocationRecords
+    members: MemberRecords
+
+    def close(self) -> None: ...
+
+
+class Policy(Protocol):
+    """The rules an operator can change."""
+
+    def allows(self, rule: str, ctx: RequestContext, target: Mapping[str, object]) -> bool: ...
+
+
+class Background(Protocol):
+    """Work that goes on after its request was answered."""
+
+    def submit(self, task: Callable[[], None]) -> None:
+        """Runs ``task`` on a thread of its own accord; an error is logged."""

@@ -1,0 +1,1 @@
+"""Entities and pure rules: no I/O, no frameworks."""

@@ -1,0 +1,44 @@
+"""Who may see an image, who may change it, and what a list shows (spec-v1 7.3). ``glance.db.query`` states the same in SQL."""
+
+from __future__ import annotations
+
+from glance.context import RequestContext
+from glance.model.image import Image, Scope
+
+PUBLIC = "public"
+PRIVATE = "private"
+SHARED = "shared"
+VISIBILITIES = frozenset({PUBLIC, PRIVATE, SHARED})
+
+
+def owns(ctx: RequestContext, image: Image) -> bool:
+    """True where the image belongs to the caller; nobody owns an image without owner."""
+    return image.owner is not None and image.owner == ctx.owner
+
+
+def may_see(ctx: RequestContext, image: Image, *, is_member: bool) -> bool:
+    """True where the caller may know that the image exists; ``is_member``: a live membership names the caller's owner."""
+    if ctx.is_admin:
+        return True
+    if image.deleted:
+        return False
+    return image.visibility == PUBLIC or image.owner is None or owns(ctx, image) or is_member
+
+
+def may_change(ctx: RequestContext, image: Image) -> bool:
+    """True where the caller may change or delete an image that it can see."""
+    return ctx.is_admin or owns(ctx, image)
+
+
+def may_share(ctx: RequestContext, image: Image, *, can_share: bool) -> bool:
+    """True where the caller may change who the image is shared with; ``can_share``: the caller's own membership allows it."""
+    return may_change(ctx, image) or can_share
+
+
+def listed(ctx: RequestContext, image: Image, *, is_member: bool, scope: Scope = "default") -> bool:
+    """True where a list contains the image, as far as visibility decides. ``scope`` counts for administrators only."""
+    if ctx.is_admin and scope == "all":
+        return True
+    if ctx.is_admin and scope == "private":
+        return image.visibility != PUBLIC
+    return image.visibility == PUBLIC or owns(ctx, image) or is_member

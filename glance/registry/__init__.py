@@ -1,0 +1,1 @@
+"""The metadata service on its own wire: table of operations, codec, client and server."""

@@ -1,0 +1,1 @@
+"""HTTP and processes; knows nothing about images."""

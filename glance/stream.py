@@ -1,0 +1,87 @@
+"""The one byte loop: chunks from a source past a flat list of taps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from glance import errors
+from glance.interfaces import ByteSource
+
+#: Bytes asked of a source at a time: large enough that hashing and writing, which release the interpreter lock, outweigh the loop.
+CHUNK = 1024 * 1024
+
+
+class Tap(Protocol):
+    """Watches a stream. ``update`` may raise to stop it, ``finish`` to refuse it after the last byte."""
+
+    def update(self, chunk: bytes) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class Count:
+    """Counts bytes; refuses a stream that does not have the ``expected`` number of them, once it has ended."""
+
+    def __init__(self, expected: int | None = None) -> None:
+        self.total = 0
+        self.expected = expected
+
+    def update(self, chunk: bytes) -> None:
+        self.total += len(chunk)
+
+    def finish(self) -> None:
+        if self.expected is not None and self.total != self.expected:
+            raise errors.SizeMismatch(expected=self.expected, actual=self.total)
+
+
+class Limit:
+    """Stops a stream of unknown length as soon as it passes ``maximum`` bytes (CVE-2014-5356)."""
+
+    def __init__(self, maximum: int) -> None:
+        self.left = maximum
+        self.maximum = maximum
+
+    def update(self, chunk: bytes) -> None:
+        self.left -= len(chunk)
+        if self.left < 0:
+            raise errors.StreamTooLarge(limit=self.maximum)
+
+    def finish(self) -> None:
+        """Nothing is left to check."""
+
+
+class Digest:
+    """Hashes a stream; refuses one whose hexadecimal digest is not the ``expected`` one."""
+
+    def __init__(self, algorithm: str, expected: str | None = None) -> None:
+        self._hash = hashlib.new(algorithm, usedforsecurity=False)
+        self.expected = expected
+
+    def update(self, chunk: bytes) -> None:
+        self._hash.update(chunk)
+
+    def finish(self) -> None:
+        if self.expected is not None and self.hexdigest != self.expected.lower():
+            raise errors.ChecksumMismatch(expected=self.expected, actual=self.hexdigest)
+
+    @property
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+def read_chunks(source: ByteSource, size: int = CHUNK) -> Iterator[bytes]:
+    """The bytes of ``source`` in pieces of at most ``size``."""
+    while chunk := source.read(size):
+        yield chunk
+
+
+def flow(chunks: Iterator[bytes], taps: Sequence[Tap]) -> Iterator[bytes]:
+    """``chunks``, each shown to every tap first, and the end as well: what comes out complete has passed all checks."""
+    for chunk in chunks:
+        for tap in taps:
+            tap.update(chunk)
+        yield chunk
+    for tap in taps:
+        tap.finish()

@@ -1,0 +1,1 @@
+"""Suites that every store and registry passes, and real processes for tests."""

@@ -1,0 +1,45 @@
+"""Packaging: programs, paste factories and store drivers are found through these entry points."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def version() -> str:
+    """The one version number, without importing the package."""
+    return re.search(r'__version__ = "([^"]+)"', (ROOT / "glance/__init__.py").read_text()).group(1)
+
+
+def requirements() -> list[str]:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+setup(
+    name="glance",
+    version=version(),
+    description="An image service for virtual machines, compatible with OpenStack Glance",
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.11",
+    packages=find_packages(include=["glance", "glance.*"]),
+    package_data={"glance": ["py.typed", "db/migrations/*.mako", "config/etc/*"]},
+    install_requires=requirements(),
+    extras_require={"mysql": ["PyMySQL>=1.1"], "postgresql": ["psycopg[binary]>=3.1"]},
+    entry_points={
+        "console_scripts": [
+            "glance-api = glance.cmd.api:main",
+            "glance-registry = glance.cmd.registry:main",
+            "glance-control = glance.cmd.control:main",
+            "glance-manage = glance.cmd.manage:main",
+        ],
+        "glance.store.drivers": [
+            "file = glance.store.drivers.file:FileStore",
+            "http = glance.store.drivers.http:HttpStore",
+            "memory = glance.store.drivers.memory:MemoryStore",
+        ],
+    },
+)
