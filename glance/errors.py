@@ -17,14 +17,15 @@ One tree, each class with a stable ``code``. Nothing here knows HTTP: ``glance.a
      |   +- PolicyForbids, ReadOnlyContext, ImageProtected, AttributeForbidden, ImageForbidden
      |   +- ImageDeleted, ImageDeactivated, ShareForbidden
      +- NotFound
-     |   +- ImageNotFound, ImageNotActive, ImageDataMissing, MemberNotFound, LocationNotFound
+     |   +- ImageNotFound, ImageGone, ImageNotActive, ImageDataMissing, ImageDataDamaged, MemberNotFound, LocationNotFound
      +- Conflict
      |   +- ImageExists, ObjectExists, StatusConflict, NotQueued, SourceSizeMismatch, UploadLost
      +- LimitExceeded
      |   +- PropertyQuotaExceeded, MemberQuotaExceeded, StreamTooLarge, StorageFull
      +- RangeNotSatisfiable
      +- Unavailable
-         +- StoreUnavailable, StoreWriteDenied, RegistryUnavailable, DatabaseUnavailable
+     |   +- StoreUnavailable, StoreWriteDenied, RegistryUnavailable, DatabaseUnavailable
+     +- ConfigurationError       never for a request
 """
 
 from __future__ import annotations
@@ -242,6 +243,13 @@ class ImageDataMissing(NotFound):
 
     code = "image-data-missing"
     template = "The data of image {image_id} cannot be found in its store."
+
+
+class ImageDataDamaged(NotFound):
+    """The store holds something else than what was stored: never served."""
+
+    code = "image-data-damaged"
+    template = "The data of image {image_id} is damaged: its store holds {actual} bytes instead of {expected}."
 
 
 class MemberNotFound(NotFound):

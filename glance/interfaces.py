@@ -84,6 +84,9 @@ class Stores(Protocol):
     def get(self, name: str) -> Store:
         """The store of that name. Raises StoreUnknown."""
 
+    def of(self, location: Location) -> Store:
+        """The store that a recorded location lies in: by its name, or by the URL where a row is older than the names. Raises StoreUnknown."""
+
     def for_external(self, url: str) -> Store:
         """The store that reads a URL which a client supplied. Raises SourceRefused unless its scheme is one that clients may use."""
 
@@ -108,9 +111,9 @@ class ImageRecords(Protocol):
         """queued -> active without an upload: registers external data, or an image of no bytes. Raises StatusConflict."""
 
     def delete(self, ctx: RequestContext, image_id: str, *, delayed: bool = False) -> Image:
-        """Marks as deleted: image, properties and members; the locations wait, as ``pending_delete``, until their data is erased. Ends a running
-        upload's claim. With ``delayed`` an image that has data becomes ``pending_delete``. Raises ImageProtected, and as ``update`` does.
-        Returns the image with its waiting locations."""
+        """Marks as deleted: image, properties and members; the locations wait, as ``pending_delete``, until their data is erased. With ``delayed``
+        an image that has data becomes ``pending_delete``. A running upload can no longer finish, but its attempt stays on record until whoever
+        holds it has cleaned up. Raises ImageProtected, and as ``update`` does. Returns the image with its waiting locations."""
 
 
 class UploadRecords(Protocol):
@@ -126,13 +129,15 @@ class UploadRecords(Protocol):
         """saving -> active with location, size and checksum, in one transaction. Raises UploadLost unless the attempt still holds the image."""
 
     def abandon(self, image_id: str, attempt: str, status: str) -> bool:
-        """saving -> ``status`` (killed or queued) after a failed attempt; False where the attempt did not hold the image any more."""
+        """Takes a failed attempt off the record, and saving -> ``status`` (killed or queued) unless the image was deleted meanwhile. False where
+        the attempt is not on record (any more)."""
 
     def leases(self) -> Sequence[tuple[Upload, bool]]:
         """All attempts on record, each with whether its lease has run out."""
 
     def take_over(self, image_id: str, attempt: str, new_attempt: str, worker: str) -> bool:
-        """Claims a dead attempt for a repair; False where somebody else was faster."""
+        """Replaces an attempt by a new one with a fresh lease, so that the old one can never finish; False where it is not on record: it did
+        finish, or somebody else was faster. Works whatever became of the image."""
 
 
 class LocationRecords(Protocol):
@@ -182,5 +187,5 @@ class Policy(Protocol):
 class Background(Protocol):
     """Work that goes on after its request was answered."""
 
-    def submit(self, task: Callable[[], None]) -> None:
-        """Runs ``task`` on a thread of its own accord; an error is logged."""
+    def submit(self, task: Callable[[], object]) -> None:
+        """Runs ``task`` on another thread; an error is logged."""

@@ -71,9 +71,17 @@ class Digest:
         return self._hash.hexdigest()
 
 
-def read_chunks(source: ByteSource, size: int = CHUNK) -> Iterator[bytes]:
-    """The bytes of ``source`` in pieces of at most ``size``."""
-    while chunk := source.read(size):
+def read_chunks(source: ByteSource, length: int | None = None) -> Iterator[bytes]:
+    """The bytes of ``source`` in pieces: exactly ``length`` of them (ClientDisconnected when they end before), or all when that is None."""
+    left = length
+    while left is None or left > 0:
+        chunk = source.read(CHUNK if left is None else min(CHUNK, left))
+        if not chunk:
+            if left is None:
+                return
+            raise errors.ClientDisconnected
+        if left is not None:
+            left -= len(chunk)
         yield chunk
 
 

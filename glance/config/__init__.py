@@ -1,1 +1,1 @@
-"""Options, one module for each group, and the frozen settings read from them."""
+"""Options: their declarations, one module for each subject, and the frozen settings that the rooms are given. No global configuration."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from glance.model.status import QUEUED
 
 LocationStatus = Literal["active", "pending_delete", "deleted"]
 Scope = Literal["default", "private", "all"]
 Direction = Literal["asc", "desc"]
+#: What an image falls to when its upload fails: v1 kills it, v2 lets it be uploaded again.
+OnFailure = Literal["killed", "queued"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,10 @@ class Image:
     def location(self) -> Location | None:
         """The first location that can be read."""
         return next((one for one in self.locations if one.status == "active"), None)
+
+    def changed(self, values: Mapping[str, Any]) -> Image:
+        """The image with other values of some attributes."""
+        return replace(self, **values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +121,14 @@ class Upload:
     """One attempt to store an image's data, and the lease that keeps it.
 
     ``worker`` names the process that stores (``glance.worker``). The registry ends the lease ``seconds`` after the last renewal, by its own
-    clock. ``on_failure`` is the status that the image falls to when the attempt dies: "killed" for v1, "queued" for v2.
+    clock.
     """
 
     image_id: str
     attempt: str
     store: str
     worker: str
-    on_failure: Literal["killed", "queued"] = "killed"
+    on_failure: OnFailure = "killed"
 
 
 @dataclass(frozen=True, slots=True)

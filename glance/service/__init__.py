@@ -1,1 +1,36 @@
-"""Use cases: one function for each thing that a caller can do."""
+"""Use cases: one function for each thing that a caller can do. Each reads top to bottom: authorize, check, act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from glance.interfaces import Background, Policy, Registry, Stores
+from glance.model.formats import Formats
+from glance.service.leases import Leases
+
+__all__ = ["Limits", "Services"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one caller may ask for; -1 stands for no limit where a number of things is counted. ``image_size`` is in bytes."""
+
+    image_size: int = 1024**4
+    properties: int = 128
+    members: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The collaborators of every use case, chosen by ``glance.bootstrap``. ``worker`` names the process that serves (``glance.worker``)."""
+
+    registry: Registry
+    stores: Stores
+    policy: Policy
+    background: Background
+    leases: Leases
+    worker: Callable[[], str]
+    limits: Limits = field(default_factory=Limits)
+    formats: Formats = field(default_factory=Formats)
+    delayed_delete: bool = False

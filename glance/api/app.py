@@ -1,0 +1,89 @@
+"""The WSGI applications and filters that paste files name. Nothing else knows paste.
+
+They hold no state: what they serve with is in the environ of each request, put there by ``Composition``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from glance.api import versions
+from glance.api.errors import guarded
+from glance.api.middleware.context import ContextFilter, UnauthenticatedContextFilter
+from glance.api.middleware.version_negotiation import VersionNegotiationFilter
+from glance.api.request import SERVICES, SETTINGS, Request
+from glance.api.routing import Router
+from glance.api.settings import ApiSettings
+from glance.api.v1.routes import TABLE
+from glance.service import Services
+
+WSGIApplication = Any
+
+
+class Composition:
+    """The outermost application: a paste pipeline, and what its applications work with."""
+
+    def __init__(self, application: WSGIApplication, services: Services, settings: ApiSettings) -> None:
+        self._application = application
+        self._added = {SERVICES: services, SETTINGS: settings}
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        return self._application(environ | self._added, start_response)
+
+
+def version_negotiation(global_conf: Mapping[str, str], **local_conf: str) -> Any:  # noqa: ARG001
+    """paste.filter_factory: ``VersionNegotiationFilter``."""
+    return VersionNegotiationFilter
+
+
+def context(global_conf: Mapping[str, str], **local_conf: str) -> Any:  # noqa: ARG001
+    """paste.filter_factory: ``ContextFilter``."""
+    return ContextFilter
+
+
+def unauthenticated_context(global_conf: Mapping[str, str], **local_conf: str) -> Any:  # noqa: ARG001
+    """paste.filter_factory: ``UnauthenticatedContextFilter``."""
+    return UnauthenticatedContextFilter
+
+
+def api_v1(global_conf: Mapping[str, str], **local_conf: str) -> WSGIApplication:  # noqa: ARG001
+    """paste.app_factory: version 1 of the API, mounted at /v1 or at the root."""
+    handle = guarded(Router(TABLE).dispatch)
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        request = Request(environ)
+        if request.raw_path == "/v1" or request.raw_path.startswith("/v1/"):
+            request.path_info_pop()
+        return handle(request)(environ, start_response)
+
+    return application
+
+
+def version_list(global_conf: Mapping[str, str], **local_conf: str) -> WSGIApplication:  # noqa: ARG001
+    """paste.app_factory: the version document, whatever the path."""
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        return versions.document(Request(environ))(environ, start_response)
+
+    return application
+
+
+def root(loader: Any, global_conf: Mapping[str, str], **local_conf: str) -> WSGIApplication:
+    """paste.composite_factory: applications by the first segment of the path, as the section names them (``/v1: apiv1app``)."""
+    applications = {path.rstrip("/"): loader.get_app(name, global_conf=global_conf) for path, name in local_conf.items() if path.startswith("/")}
+    default = applications.pop("", version_list(global_conf))
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        request = Request(environ)
+        chosen = applications.get("/" + (request.path_info_peek() or ""), default)
+        if chosen is not default:
+            request.path_info_pop()
+        return chosen(environ, start_response)
+
+    return application
+
+
+def classic_api(global_conf: Mapping[str, str], **local_conf: str) -> WSGIApplication:
+    """paste.app_factory: the whole API in one section, as the configuration files of 2011 have it."""
+    return VersionNegotiationFilter(UnauthenticatedContextFilter(api_v1(global_conf, **local_conf)))

@@ -1,0 +1,51 @@
+"""Which version of the API a request speaks to (spec-v1 1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import webob
+
+from glance.api import versions
+from glance.api.request import VERSIONLESS, Request
+
+V1 = frozenset({"v1", "v1.0", "v1.1"})
+VENDOR_TYPE = "application/vnd.openstack.images-"
+#: First segments of the paths that had no version in 2010.
+VERSIONLESS_PATHS = ("/images", "/shared-images")
+
+
+class VersionNegotiationFilter:
+    """Rewrites the path to /v1/... or answers with the version document: by Accept header first, then by the first segment of the path."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        answer = self._negotiate(Request(environ))
+        return self._application(environ, start_response) if answer is None else answer(environ, start_response)
+
+    def _negotiate(self, request: Request) -> webob.Response | None:
+        """The answer, or None where the request goes on with its new path."""
+        path = request.raw_path
+        first, _, rest = path.lstrip("/").partition("/")
+        if first == "versions" and not rest:
+            return versions.document(request, 200)
+        if not request.settings.enable_v1_api:
+            return versions.document(request)
+        accept = request.headers.get("Accept", "")
+        if accept.startswith(VENDOR_TYPE):
+            if accept.removeprefix(VENDOR_TYPE) not in V1:
+                return versions.document(request)
+            request.raw_path = f"/v1/{rest}" if first in V1 else f"/v1{path}"
+        elif path == "/v1":
+            return webob.Response(status=302, location="/v1/", content_type=None)
+        elif first in V1:
+            request.raw_path = f"/v1/{rest}"
+        elif request.settings.versionless_api and f"{path}/".startswith(tuple(f"{one}/" for one in VERSIONLESS_PATHS)):
+            request.environ[VERSIONLESS] = True
+            request.raw_path = f"/v1{path}"
+        else:
+            return versions.document(request)
+        return None

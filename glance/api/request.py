@@ -1,0 +1,107 @@
+"""What every handler receives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import webob
+
+from glance import errors
+from glance.api.settings import ApiSettings
+from glance.context import RequestContext
+from glance.service import Services
+
+SERVICES = "glance.services"
+SETTINGS = "glance.api_settings"
+CONTEXT = "glance.context"
+VERSIONLESS = "glance.versionless"
+
+#: Bytes that a JSON body may have.
+JSON_LIMIT = 1024 * 1024
+
+
+class Request(webob.Request):
+    """A WSGI request with the collaborators that its handler needs. They travel in the environ, so that filters of any origin may stand between."""
+
+    @property
+    def services(self) -> Services:
+        return self.environ[SERVICES]
+
+    @property
+    def settings(self) -> ApiSettings:
+        return self.environ[SETTINGS]
+
+    @property
+    def ctx(self) -> RequestContext:
+        return self.environ[CONTEXT]
+
+    @property
+    def raw_path(self) -> str:
+        """The path as WSGI has it: its bytes as latin-1."""
+        return self.environ.get("PATH_INFO", "")
+
+    @raw_path.setter
+    def raw_path(self, path: str) -> None:
+        self.environ["PATH_INFO"] = path
+
+    def header_text(self, name: str) -> str | None:
+        """A header's value as UTF-8, None when it is absent or empty. Raises InvalidHeader."""
+        value = self.headers.get(name)
+        return utf8(value, name) if value else None
+
+    @property
+    def versionless(self) -> bool:
+        """True for the paths of 2010 (/images...), whose answers carry a few more fields (dialect-0 of spec-v1)."""
+        return bool(self.environ.get(VERSIONLESS))
+
+    @property
+    def prefix(self) -> str:
+        """What stands before /images in the paths of this dialect."""
+        return "" if self.versionless else "/v1"
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query parameters, the last one where a name repeats. Raises InvalidParameter unless they are UTF-8."""
+        try:
+            return dict(self.GET)
+        except UnicodeDecodeError:
+            raise errors.InvalidParameter(reason="The query string is not valid UTF-8.") from None
+
+    @property
+    def has_data(self) -> bool:
+        """True where image data comes with the request (spec-v1 2.5): a chunked body, even an empty one, or a Content-Length above zero."""
+        return "HTTP_TRANSFER_ENCODING" in self.environ or bool(self.data_length)
+
+    @property
+    def data_length(self) -> int | None:
+        """Bytes of the body; None when it is chunked."""
+        return None if "HTTP_TRANSFER_ENCODING" in self.environ else self.content_length
+
+    def json_document(self) -> Any:
+        """The body as JSON, None when there is none. Raises BodyMalformed, LimitExceeded."""
+        body = self.environ["wsgi.input"].read(JSON_LIMIT + 1) if self.data_length is None else self._read(self.data_length)
+        if len(body) > JSON_LIMIT:
+            raise errors.LimitExceeded(reason=f"The request body is longer than {JSON_LIMIT} bytes.")
+        try:
+            return orjson.loads(body) if body else None
+        except orjson.JSONDecodeError:
+            raise errors.BodyMalformed(reason="Malformed JSON in request body.") from None
+
+    def _read(self, length: int) -> bytes:
+        if length > JSON_LIMIT:
+            raise errors.LimitExceeded(reason=f"The request body is longer than {JSON_LIMIT} bytes.")
+        return self.environ["wsgi.input"].read(length)
+
+
+def utf8(latin1: str, header: str) -> str:
+    """The text of a header's bytes, which WSGI hands over as latin-1. Raises InvalidHeader unless they are UTF-8."""
+    try:
+        return latin1.encode("latin-1").decode()
+    except UnicodeError:
+        raise errors.InvalidHeader(header=f"{header.lower()} is not valid UTF-8") from None
+
+
+def json_response(document: Any, status: int = 200) -> webob.Response:
+    """``document`` as application/json."""
+    return webob.Response(body=orjson.dumps(document), status=status, content_type="application/json", charset="UTF-8")

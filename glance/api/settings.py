@@ -1,0 +1,23 @@
+"""What the front end needs to know beside the services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """``default_limit`` and ``max_limit`` are images per page; ``public_endpoint`` is what version links start with instead of the Host header."""
+
+    public_endpoint: str | None = None
+    versionless_api: bool = True
+    enable_v1_api: bool = True
+    default_limit: int = 25
+    max_limit: int = 1000
+    integer_ids: bool = False
+    decode_percent: bool = True
+    admin_role: str = "admin"
+    owner_is_project: bool = True
+    allow_anonymous_access: bool = False
+    max_request_id_length: int = 64
+    secure_proxy_ssl_header: str | None = None

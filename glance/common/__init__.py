@@ -1,0 +1,1 @@
+"""The import path under which clients of 2011 find their errors: ``glance.common.exception``."""

@@ -1,0 +1,70 @@
+"""Which configuration files a program reads (spec-v1 5.1), and whether they are safe to read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from glance import errors
+
+#: No real configuration is longer; whatever is has been named by mistake.
+MAX_BYTES = 1024 * 1024
+
+
+class UnsafeFile(errors.ConfigurationError):
+    """Somebody else may have written the configuration. Programs end with EX_CONFIG (sysexits.h)."""
+
+    exit_code = os.EX_CONFIG
+
+
+def directories() -> tuple[Path, ...]:
+    """Where configuration files are looked for, in order."""
+    home = Path(os.path.expanduser("~"))
+    return (Path.cwd(), home / ".glance", home, Path("/etc/glance"), Path("/etc"))
+
+
+def find(names: Sequence[str], places: Sequence[Path]) -> list[Path]:
+    """For each name the first place that has such a file; names found nowhere are left out."""
+    found = (next((place / name for place in places if _is_file(place / name)), None) for name in names)
+    return [path for path in found if path]
+
+
+def program_files(program: str) -> list[Path]:
+    """The files that a program reads when none is named: glance.conf, then its own, which wins."""
+    return find(["glance.conf", f"{program}.conf"], directories())
+
+
+def in_directory(directory: Path) -> list[Path]:
+    """The files of a directory given by --config-dir, in the order that they are read."""
+    return sorted(directory.glob("*.conf"))
+
+
+def check(path: Path) -> None:
+    """Raises UnsafeFile for a file that everybody may write, and ConfigurationError for one that is no text of a sensible size."""
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        head = file.read(MAX_BYTES + 1)
+    if status.st_mode & stat.S_IWOTH and stat.S_ISREG(status.st_mode):
+        raise UnsafeFile(reason=f"{path} may be written by everybody; run: chmod o-w {path}")
+    if len(head) > MAX_BYTES:
+        raise errors.ConfigurationError(reason=f"The file has more than {MAX_BYTES} bytes.")
+    if head.startswith(b"\xef\xbb\xbf"):
+        raise errors.ConfigurationError(reason="Line 1 starts with a byte order mark; save the file as plain UTF-8.")
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        raise errors.ConfigurationError(reason=f"Line {head[: error.start].count(10) + 1} is not UTF-8.") from None
+
+
+def readable_by_all(paths: Sequence[Path]) -> Iterator[Path]:
+    """Those that every user of the machine may read."""
+    return (path for path in paths if path.stat().st_mode & stat.S_IROTH)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False

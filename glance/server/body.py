@@ -1,0 +1,212 @@
+"""Request bodies as ``wsgi.input``: exactly the bytes that the framing declares, or ClientDisconnected, never a quiet early end."""
+
+from __future__ import annotations
+
+import io
+import re
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Protocol
+
+from glance import errors
+
+#: A read gives at least this much, or what was asked for, unless the body ends; it does not wait for more.
+PATIENT_READ = 64 * 1024
+#: Bytes of a chunk-size line with its extensions, and of all trailers.
+_SIZE_LINE = 256
+_TRAILERS = 16 * 1024
+#: At most 15 digits: no file is larger, and nothing overflows anywhere.
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+_TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n")
+
+
+class Wire(Protocol):
+    """Where bytes come from: a connection."""
+
+    def receive(self, size: int) -> bytes:
+        """What has arrived, at least one byte and at most ``size``; b"" when the peer closed its side. Raises ClientDisconnected."""
+
+    def unread(self, data: bytes) -> None:
+        """Gives bytes back: they belong to the next request."""
+
+
+class Body(io.RawIOBase):
+    """A request body, to be read once. ``before_first`` is called before the first byte is waited for (100 Continue)."""
+
+    def __init__(self, wire: Wire, before_first: Callable[[], None] | None = None) -> None:
+        self._wire = wire
+        self._before_first = before_first
+        #: All bytes were read.
+        self.finished = False
+        #: The framing is lost: the connection cannot be used any more.
+        self.broken = False
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Up to ``size`` bytes (None or negative: all), b"" at the end; at least 64 KiB of a longer ``size`` unless the body ends."""
+        if size is None or size < 0:
+            return b"".join(iter(lambda: self._next(PATIENT_READ), b""))
+        data = self._next(size)
+        enough = min(size, PATIENT_READ)
+        while data and len(data) < enough:
+            more = self._next(size - len(data))
+            if not more:
+                break
+            data += more
+        return data
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
+        data = self._next(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def discard(self, limit: int) -> bool:
+        """Reads what is left if that is at most ``limit`` bytes; tells whether the body has been read to its end."""
+        try:
+            while limit >= 0 and not self.finished and not self._announced():
+                limit -= len(self._next(limit + 1))
+        except errors.ClientDisconnected:
+            return False
+        return self.finished
+
+    def will_close(self, limit: int) -> bool:
+        """Whether ``discard(limit)`` is certain to fail."""
+        return self.broken or (not self.finished and self._announced())
+
+    def _announced(self) -> bool:
+        """The client waits for a 100 Continue: it may never send the body."""
+        return self._before_first is not None
+
+    def _next(self, size: int) -> bytes:
+        if self.finished or size == 0:
+            return b""
+        if self.broken:
+            raise errors.ClientDisconnected
+        if self._before_first is not None:
+            self._before_first()
+            self._before_first = None
+        try:
+            return self._receive(size)
+        except errors.ClientDisconnected:
+            self.broken = True
+            raise
+
+    @abstractmethod
+    def _receive(self, size: int) -> bytes:
+        """Up to ``size`` bytes; b"" at the end, after setting ``finished``."""
+
+
+class LengthBody(Body):
+    """A body of ``length`` bytes."""
+
+    def __init__(self, wire: Wire, length: int, before_first: Callable[[], None] | None = None) -> None:
+        super().__init__(wire, before_first)
+        self._left = length
+        self.finished = length == 0
+
+    def will_close(self, limit: int) -> bool:
+        return super().will_close(limit) or self._left > limit
+
+    def _receive(self, size: int) -> bytes:
+        data = self._wire.receive(min(size, self._left))
+        if not data:
+            raise errors.ClientDisconnected
+        self._left -= len(data)
+        self.finished = self._left == 0
+        return data
+
+
+class ChunkedBody(Body):
+    """A body in chunks (RFC 9112 7.1). Extensions and trailers are read, checked and dropped."""
+
+    def __init__(self, wire: Wire, before_first: Callable[[], None] | None = None) -> None:
+        super().__init__(wire, before_first)
+        self._buffer = b""
+        self._at = 0
+        #: Bytes left in the current chunk; its line end still follows.
+        self._left = 0
+
+    def _receive(self, size: int) -> bytes:
+        pieces: list[bytes] = []
+        got = 0
+        while got < size:
+            if self._left == 0 and not self._start_chunk(wait=not got):
+                break
+            piece = self._chunk_data(size - got, wait=not got)
+            if not piece:
+                break
+            pieces.append(piece)
+            got += len(piece)
+        return b"".join(pieces)
+
+    def _start_chunk(self, *, wait: bool) -> bool:
+        """Reads a chunk's size; False at the end of the body, or where that would mean to wait and ``wait`` is off."""
+        while True:
+            match = _CHUNK_SIZE.match(self._buffer, self._at)
+            if match is not None:
+                break
+            if len(self._buffer) - self._at > _SIZE_LINE or b"\n" in self._buffer[self._at :]:
+                raise errors.ClientDisconnected
+            if not wait:
+                return False
+            self._fill()
+        if match.end() - self._at > _SIZE_LINE:
+            raise errors.ClientDisconnected
+        self._left = int(match[1], 16)
+        if self._left:
+            self._at = match.end()
+        elif wait:
+            self._at = match.end()
+            self._skip_trailers()
+        return self._left > 0
+
+    def _chunk_data(self, size: int, *, wait: bool) -> bytes:
+        """Bytes of the current chunk from the buffer, else from the wire; with the last one also the chunk's line end."""
+        size = min(size, self._left)
+        if self._at < len(self._buffer):
+            piece = self._buffer[self._at : self._at + size]
+            self._at += len(piece)
+        elif wait:
+            piece = self._wire.receive(size)
+            if not piece:
+                raise errors.ClientDisconnected
+        else:
+            return b""
+        self._left -= len(piece)
+        if self._left == 0:
+            self._end_chunk()
+        return piece
+
+    def _end_chunk(self) -> None:
+        while len(self._buffer) - self._at < 2:
+            self._fill()
+        if not self._buffer.startswith(b"\r\n", self._at):
+            raise errors.ClientDisconnected
+        self._at += 2
+
+    def _skip_trailers(self) -> None:
+        start = self._at
+        while True:
+            match = _TRAILER.match(self._buffer, self._at)
+            if match is not None:
+                self._at = match.end()
+            elif self._buffer.startswith(b"\r\n", self._at):
+                break
+            elif b"\n" in self._buffer[self._at :] or len(self._buffer) - start > _TRAILERS:
+                raise errors.ClientDisconnected
+            else:
+                start -= self._at
+                self._fill()
+        self._wire.unread(self._buffer[self._at + 2 :])
+        self._buffer = b""
+        self._at = 0
+        self.finished = True
+
+    def _fill(self) -> None:
+        data = self._wire.receive(PATIENT_READ)
+        if not data:
+            raise errors.ClientDisconnected
+        self._buffer = self._buffer[self._at :] + data
+        self._at = 0

@@ -1,0 +1,70 @@
+"""What a server needs to know, and what it serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+from wsgiref.types import WSGIApplication
+
+from glance import errors
+
+KEY_AND_CERTIFICATE = (
+    "When running server in SSL mode, you must specify both a cert_file and key_file option value in your configuration file"  # spec-v1 5.2
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Times are seconds, sizes bytes. Raises ConfigurationError for values that no server can run with.
+
+    ``workers`` 0 serves in one process. ``bind_port`` 0 lets the system pick; the log names the port. ``header_timeout`` is for a whole request
+    head, ``client_socket_timeout`` for a pause within a body or an answer. Headers under ``single_header_prefixes`` may be spelled with ``_``
+    and come once; all other names with ``_`` are dropped. ``threads`` is the number of requests that a worker carries out at a time.
+    """
+
+    name: str = "glance-api"
+    bind_host: str = "0.0.0.0"
+    bind_port: int = 9292
+    backlog: int = 4096
+    workers: int = 0
+    cert_file: str | None = None
+    key_file: str | None = None
+    ca_file: str | None = None
+    http_keepalive: bool = True
+    client_socket_timeout: float = 900
+    header_timeout: float = 30
+    keepalive_timeout: float = 75
+    tcp_keepidle: int = 600
+    max_header_line: int = 8192
+    max_headers_size: int = 65536
+    max_header_count: int = 256
+    allow_conflicting_framing: bool = False
+    single_header_prefixes: tuple[str, ...] = ()
+    drain_timeout: float = 300
+    threads: int = 1000
+
+    def __post_init__(self) -> None:
+        if bool(self.cert_file) != bool(self.key_file):
+            raise errors.ConfigurationError(reason=KEY_AND_CERTIFICATE)
+        if not 0 < self.header_timeout <= 60:
+            raise errors.ConfigurationError(reason="header_timeout must be more than 0 and at most 60 seconds")
+        if self.client_socket_timeout <= 0 or self.keepalive_timeout <= 0:
+            raise errors.ConfigurationError(reason="client_socket_timeout and keepalive_timeout must be more than 0 seconds")
+        if self.threads < 1 or self.workers < 0:
+            raise errors.ConfigurationError(reason="threads must be at least 1, and workers at least 0")
+
+
+class Service(Protocol):
+    """An application and how to serve it. ``load()`` makes it in the parent process: it holds no threads and no connections yet."""
+
+    @property
+    def app(self) -> WSGIApplication: ...
+
+    @property
+    def settings(self) -> ServerSettings: ...
+
+    def started(self) -> None:
+        """Called in each worker process, before its first request."""
+
+    def stopped(self) -> None:
+        """Called in each worker process, after its last request."""

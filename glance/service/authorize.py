@@ -1,0 +1,24 @@
+"""The one policy call."""
+
+from __future__ import annotations
+
+from glance import errors
+from glance.context import RequestContext
+from glance.model.image import Image
+from glance.service import Services
+
+
+def authorize(services: Services, ctx: RequestContext, rule: str, image: Image | None = None) -> None:
+    """Raises PolicyForbids unless the operator's policy allows ``rule``; its checks may name the image's owner and attributes."""
+    target: dict[str, object] = {"user_id": ctx.user, "project_id": ctx.project, "tenant": ctx.project, "owner": ctx.owner}
+    if image is not None:
+        target |= {"owner": image.owner, "image_id": image.id, "visibility": image.visibility, "status": image.status}
+    if not services.policy.allows(rule, ctx, target):
+        raise errors.PolicyForbids(rule=rule)
+
+
+def authorize_change(services: Services, ctx: RequestContext, rule: str, image: Image | None = None) -> None:
+    """``authorize`` for something that changes data: refused to a context that only reads."""
+    if ctx.read_only:
+        raise errors.ReadOnlyContext
+    authorize(services, ctx, rule, image)

@@ -1,0 +1,167 @@
+"""Where an image's data comes from: four sources, one shape.
+
+``check`` refuses whatever can be refused before the image is reserved or changed, and returns the image with what it learned; ``attach`` gives the
+data to a queued image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from glance import errors
+from glance.context import RequestContext
+from glance.interfaces import ByteSource, Store
+from glance.model.image import Image, Location, OnFailure
+from glance.service import Services
+from glance.service.authorize import authorize_change
+from glance.service.uploading import Uploading
+from glance.stream import read_chunks
+
+
+class DataSource(Protocol):
+    def check(self, services: Services, ctx: RequestContext, image: Image) -> Image: ...
+
+    def attach(self, services: Services, ctx: RequestContext, image: Image) -> Image: ...
+
+    def refusal(self, image: Image) -> errors.GlanceError:
+        """Why an image that is not queued cannot take this source."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoBytes:
+    """An image that is complete with nothing in it (spec-v1 2.6: size 0 and no data)."""
+
+    def check(self, services: Services, ctx: RequestContext, image: Image) -> Image:  # noqa: ARG002
+        return image
+
+    def attach(self, services: Services, ctx: RequestContext, image: Image) -> Image:
+        return services.registry.images.activate(ctx, image.id, None, 0)
+
+    def refusal(self, image: Image) -> errors.GlanceError:  # noqa: ARG002
+        return errors.NotQueued()
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The bytes that a client sends: ``length`` of them, None when it does not say."""
+
+    data: ByteSource
+    length: int | None
+    store: str | None = None
+    require_formats: bool = True
+    on_failure: OnFailure = "killed"
+
+    def check(self, services: Services, ctx: RequestContext, image: Image) -> Image:
+        authorize_change(services, ctx, "upload_image", image)
+        _check_formats(image, required=self.require_formats)
+        _check_size(services, self.length if self.length is not None else image.size)
+        _writable(services, self.store)
+        return image
+
+    def attach(self, services: Services, ctx: RequestContext, image: Image) -> Image:
+        uploading = Uploading.begin(services, ctx, image, _writable(services, self.store), self.on_failure)
+        return uploading.store(read_chunks(self.data, self.length), self.length)
+
+    def refusal(self, image: Image) -> errors.GlanceError:  # noqa: ARG002
+        return errors.NotQueued()
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """Data that stays where it is: the image only points to it (v1 ``x-image-meta-location``)."""
+
+    url: str
+    require_formats: bool = True
+
+    def check(self, services: Services, ctx: RequestContext, image: Image) -> Image:
+        authorize_change(services, ctx, "set_image_location", image)
+        _check_formats(image, required=self.require_formats)
+        store, location = _external(services, self.url)
+        actual = _external_size(store, ctx, location)
+        if image.size is not None and image.size != actual:
+            raise errors.SourceSizeMismatch(expected=image.size, actual=actual)
+        return replace(image, size=actual)
+
+    def attach(self, services: Services, ctx: RequestContext, image: Image) -> Image:
+        _, location = _external(services, self.url)
+        return services.registry.images.activate(ctx, image.id, location, image.size or 0)
+
+    def refusal(self, image: Image) -> errors.GlanceError:
+        return _location_refusal(image)
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Data that the service fetches and keeps, after the request was answered (v1 ``x-glance-api-copy-from``)."""
+
+    url: str
+    store: str | None = None
+    require_formats: bool = True
+    on_failure: OnFailure = "killed"
+
+    def check(self, services: Services, ctx: RequestContext, image: Image) -> Image:
+        authorize_change(services, ctx, "copy_from", image)
+        authorize_change(services, ctx, "upload_image", image)
+        _check_formats(image, required=self.require_formats)
+        _writable(services, self.store)
+        store, location = _external(services, self.url)
+        size = image.size if image.size is not None else _external_size(store, ctx, location)
+        _check_size(services, size)
+        return replace(image, size=size)
+
+    def attach(self, services: Services, ctx: RequestContext, image: Image) -> Image:
+        source, location = _external(services, self.url)
+        uploading = Uploading.begin(services, ctx, image, _writable(services, self.store), self.on_failure)
+        services.background.submit(lambda: uploading.store(_contents(source, ctx, location), image.size))
+        return image
+
+    def refusal(self, image: Image) -> errors.GlanceError:
+        return _location_refusal(image)
+
+
+def _contents(store: Store, ctx: RequestContext, location: Location) -> Iterator[bytes]:
+    """The data at a location; nothing is opened before it is read."""
+    blob = store.open(ctx, location)
+    try:
+        yield from blob
+    finally:
+        blob.close()
+
+
+def _check_formats(image: Image, *, required: bool) -> None:
+    for kind, value in (("Disk", image.disk_format), ("Container", image.container_format)):
+        if required and value is None:
+            raise errors.FormatMissing(kind=kind)
+
+
+def _check_size(services: Services, size: int | None) -> None:
+    if size is not None and size > services.limits.image_size:
+        raise errors.ImageTooLarge(limit=services.limits.image_size)
+
+
+def _writable(services: Services, name: str | None) -> Store:
+    store = services.stores.get(name or services.stores.default)
+    if not store.writable:
+        raise errors.StoreReadOnly(store=store.name)
+    return store
+
+
+def _external(services: Services, url: str) -> tuple[Store, Location]:
+    if not url:
+        raise errors.Invalid(reason="External source should not be empty")
+    store = services.stores.for_external(url)
+    return store, Location(url=url, store=store.name)
+
+
+def _external_size(store: Store, ctx: RequestContext, location: Location) -> int:
+    """Bytes at an external location. What goes wrong on the way there is not told apart: it would map the network (CVE-2017-7200)."""
+    try:
+        return store.size(ctx, location)
+    except errors.Unavailable as error:
+        raise errors.SourceUnreadable(reason="it does not answer as an image should") from error
+
+
+def _location_refusal(image: Image) -> errors.GlanceError:
+    return errors.Invalid(reason=f"Attempted to update Location field for an image not in queued status: it is {image.status}.")

@@ -1,0 +1,26 @@
+"""Erasing data whose image is gone."""
+
+from __future__ import annotations
+
+import logging
+
+from glance import errors
+from glance.context import unauthenticated
+from glance.model.image import Location
+from glance.service import Services
+
+LOG = logging.getLogger(__name__)
+
+
+def erase_condemned(services: Services, image_id: str, location: Location) -> None:
+    """Erases the data at a location that waits for it, and notes that it is gone; what fails is left for the next time."""
+    try:
+        store = services.stores.of(location)
+        try:
+            store.delete(unauthenticated(), location)
+        except errors.LocationNotFound:
+            LOG.info("The data of deleted image %s was gone already", image_id)
+        if location.id is not None:
+            services.registry.locations.erased(location.id)
+    except errors.GlanceError as error:
+        LOG.warning("The data of deleted image %s in store %s cannot be erased yet: %s", image_id, location.store, error.code)

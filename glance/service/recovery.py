@@ -1,0 +1,42 @@
+"""What a dead process left: uploads that nobody finishes, and data of deleted images that nobody erased. Safe to run anywhere, at any time."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+
+from glance import errors
+from glance.context import unauthenticated
+from glance.model.image import Upload
+from glance.service import Services
+from glance.service.erasing import erase_condemned
+
+LOG = logging.getLogger(__name__)
+
+
+def recover(services: Services, is_dead: Callable[[str], bool]) -> int:
+    """Repairs everything that is found and returns how many things that were. ``is_dead`` tells whether a worker has certainly ended."""
+    repaired = 0
+    for upload, expired in services.registry.uploads.leases():
+        if expired or is_dead(upload.worker):
+            repaired += _reclaim(services, upload)
+    for image_id, location in services.registry.locations.condemned():
+        erase_condemned(services, image_id, location)
+        repaired += 1
+    return repaired
+
+
+def _reclaim(services: Services, upload: Upload) -> bool:
+    """Ends a dead upload: claims it, erases its data, and lets the image fall to the status that its API promises."""
+    claim = uuid.uuid4().hex
+    if not services.registry.uploads.take_over(upload.image_id, upload.attempt, claim, services.worker()):
+        return False
+    try:
+        services.stores.get(upload.store).discard(unauthenticated(), upload.image_id)
+    except errors.GlanceError as error:
+        LOG.warning("What upload %s of image %s left cannot be erased yet: %s", upload.attempt, upload.image_id, error.code)
+        return False
+    services.registry.uploads.abandon(upload.image_id, claim, upload.on_failure)
+    LOG.info("Upload %s of image %s had died; the image is %s", upload.attempt, upload.image_id, upload.on_failure)
+    return True

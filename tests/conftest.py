@@ -1,0 +1,51 @@
+"""Servers for black-box tests: real processes, each with a directory of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from glance.testing.servers import Glance
+
+Options = dict[str, dict[str, str]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes minutes; .ci/run runs it, make test does not")
+
+
+@pytest.fixture(scope="session")
+def local_sources() -> Options:
+    """Options that let the API fetch from servers of the tests; the shipped default refuses loopback addresses."""
+    return {"DEFAULT": {"allowed_source_networks": "127.0.0.0/8"}}
+
+
+@pytest.fixture(scope="session")
+def glance(tmp_path_factory: pytest.TempPathFactory, local_sources: Options) -> Iterator[Glance]:
+    """A service without identity, shared by all tests that clean up or do not mind each other's images."""
+    with Glance(tmp_path_factory.mktemp("glance"), api_options=local_sources) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def trusted_glance(tmp_path_factory: pytest.TempPathFactory, local_sources: Options) -> Iterator[Glance]:
+    """A service that believes the identity headers of a proxy in front of it."""
+    with Glance(tmp_path_factory.mktemp("trusted"), flavor="trusted-auth", api_options=local_sources) as running:
+        yield running
+
+
+@pytest.fixture
+def fresh_glance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Glance]]:
+    """Makes services of a test's own; takes what ``Glance`` takes, starts them, and ends them after the test."""
+    made: list[Glance] = []
+
+    def make(**options: object) -> Glance:
+        one = Glance(tmp_path_factory.mktemp("fresh"), **options)
+        made.append(one)
+        one.start()
+        return one
+
+    yield make
+    for one in made:
+        one.kill()
