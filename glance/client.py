@@ -5,53 +5,29 @@ Standard library only, so that it runs wherever Python does. Every request has a
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import re
-import ssl
-from collections.abc import Iterator, Mapping
-from functools import cached_property
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Any, Final, Protocol
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 from glance.common import exception
 from glance.common.exception import ClientConnectionError
+from glance.common.http import DEFAULT_TIMEOUT, JSON_HEADERS, SUCCESS, Address, Answer, Headers, Network, Payload, Readable
+from glance.common.keystone import Credentials, log_in
 
 __all__ = ["Client", "ClientConnectionError", "ImageMeta", "Readable", "V1Client", "get_client", "headers_from_meta", "meta_from_headers"]
 
 DEFAULT_PORT: Final = 9292
 DEFAULT_DOC_ROOT: Final = "/v1"
-DEFAULT_TIMEOUT: Final = 600.0
-BLOCK_SIZE: Final = 64 * 1024
-MAX_REDIRECTS: Final = 10
 
 META_PREFIX: Final = "x-image-meta-"
 PROPERTY_PREFIX: Final = "x-image-meta-property-"
 TRUE_WORDS: Final = frozenset({"1", "t", "true", "on", "y", "yes"})
 
-SUCCESS: Final = frozenset({200, 201, 202, 204})
-ERRORS: Final[dict[int, type[exception.Error]]] = {
-    300: exception.MultipleChoices,
-    400: exception.Invalid,
-    401: exception.NotAuthenticated,
-    403: exception.Forbidden,
-    404: exception.NotFound,
-    409: exception.Duplicate,
-    413: exception.LimitExceeded,
-    503: exception.ServiceUnavailable,
-}
-
 #: Attributes of an image by name, with its custom ones as a dict under ``properties``.
 ImageMeta = dict[str, Any]
-
-
-class Readable(Protocol):
-    """A file, pipe or anything else that gives bytes, b"" at the end."""
-
-    def read(self, size: int, /) -> bytes: ...
 
 
 def headers_from_meta(meta: Mapping[str, Any]) -> dict[str, bytes]:
@@ -85,191 +61,290 @@ def meta_from_headers(headers: Mapping[str, str]) -> ImageMeta:
 
 def _with_native_id(meta: ImageMeta) -> ImageMeta:
     """The same image with an integer id where the server counts its images; UUIDs stay text."""
-    return meta | {"id": _number_if_decimal(meta["id"])} if "id" in meta else meta
+    return {**meta, "id": _number_if_decimal(meta["id"])} if "id" in meta else meta
 
 
 def _number_if_decimal(value: Any) -> Any:
     return int(value) if isinstance(value, str) and re.fullmatch("[0-9]+", value) else value
 
 
-class _Payload:
-    """Data to send, and its ``size`` in bytes: None where the source cannot tell."""
+class Client:
+    """One image service.
 
-    def __init__(self, data: bytes | str | Readable) -> None:
-        if isinstance(data, str):
-            data = data.encode()
-        self._source: Any = io.BytesIO(data) if isinstance(data, bytes) else data
-        self.size: int | None = None
-        with contextlib.suppress(AttributeError, OSError):
-            self._start = self._source.tell()
-            end = self._source.seek(0, os.SEEK_END)
-            self._source.seek(self._start)
-            self.size = max(0, (self._source.tell() if end is None else end) - self._start)
+    ``host`` is a name, an address or a URL; a URL gives port, TLS and ``doc_root`` too, where the other arguments do not.
+    ``doc_root`` "/v1" (the default) speaks the versioned API, "" that of the paths without a version.
+    ``creds`` has username, password, tenant, auth_url, region and ``strategy``: noauth, or keystone, which logs in when there is no token yet
+    and once more when a token is refused. ``configure_via_auth``: the image service is then asked where keystone's catalogue says it is.
+    ``timeout`` in seconds is how long the server may be silent; None waits for ever. No connection is opened before the first call.
 
-    def framing(self) -> dict[str, str]:
-        """One header. No bytes at all are sent in chunks too, since the service takes ``Content-Length: 0`` for a request without data."""
-        return {"Content-Length": str(self.size)} if self.size else {"Transfer-Encoding": "chunked"}
+    Every method raises a class of ``glance.common.exception``.
+    """
 
-    def blocks(self) -> Iterator[bytes]:
-        left = self.size
-        while left is None or left > 0:
-            try:
-                block = self._source.read(BLOCK_SIZE if left is None else min(BLOCK_SIZE, left))
-            except OSError as error:
-                raise exception.BadInputError(f"The image data cannot be read: {error}") from error
-            if not isinstance(block, bytes):
-                raise exception.BadInputError("Image data must be bytes; open the file in binary mode.")
-            if not block:
-                break
-            yield block
-            left = None if left is None else left - len(block)
-        if left:
-            raise exception.BadInputError(f"The image data ended {left} bytes too early.")
+    def __init__(
+        self,
+        host: str,
+        port: int | None = None,
+        use_ssl: bool = False,
+        auth_tok: str | None = None,
+        creds: Credentials | None = None,
+        doc_root: str | None = None,
+        *,
+        key_file: str | None = None,
+        cert_file: str | None = None,
+        ca_file: str | None = None,
+        insecure: bool = False,
+        configure_via_auth: bool = True,
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> None:
+        self.auth_tok = auth_tok
+        self.creds = creds or {}
+        if self.creds.get("strategy") not in {None, "noauth", "keystone"}:
+            raise exception.ClientConfigurationError(f"There is no strategy {self.creds['strategy']!r}: noauth or keystone.")
+        address = Address.parse(host) if "://" in host else Address(use_ssl, host, DEFAULT_PORT, "")
+        path = (address.path or DEFAULT_DOC_ROOT) if doc_root is None else f"/{doc_root.strip('/')}".rstrip("/")
+        self.address = address._replace(port=port or address.port, path=path)
+        self._network = Network(key_file, cert_file, ca_file, insecure, timeout)
+        self._configure_via_auth = configure_via_auth
 
-    def rewind(self) -> bool:
-        """Back to the first byte, to send it all again; False where the source cannot."""
-        if self.size is None:
-            return False
-        self._source.seek(self._start)
+    def set_auth_token(self, auth_tok: str | None) -> None:
+        """The token of all further requests."""
+        self.auth_tok = auth_tok
+
+    # Images
+
+    def get_images(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        marker: str | int | None = None,
+        limit: int | None = None,
+        sort_key: str | None = None,
+        sort_dir: str | None = None,
+    ) -> list[ImageMeta]:
+        """A page of images, in brief. ``filters`` are parameters of the API, such as name, size_min, property-KEY; is_public None means any."""
+        return self._list_images("/images", filters, {"marker": marker, "limit": limit, "sort_key": sort_key, "sort_dir": sort_dir})
+
+    def get_images_detailed(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        marker: str | int | None = None,
+        limit: int | None = None,
+        sort_key: str | None = None,
+        sort_dir: str | None = None,
+    ) -> list[ImageMeta]:
+        """As ``get_images``, with all attributes."""
+        return self._list_images("/images/detail", filters, {"marker": marker, "limit": limit, "sort_key": sort_key, "sort_dir": sort_dir})
+
+    def get_image(self, image_id: str | int) -> tuple[ImageMeta, Answer]:
+        """The image and its data, in blocks of up to 64 KiB.
+
+        The iterator closes its connection at its end, and by its ``close`` before that; it raises ClientConnectionError when data is missing.
+        """
+        answer = self._call("GET", _path("images", image_id))
+        return meta_from_headers(answer.headers), answer
+
+    def get_image_meta(self, image_id: str | int) -> ImageMeta:
+        """The image without its data."""
+        answer = self._call("HEAD", _path("images", image_id))
+        answer.close()
+        return meta_from_headers(answer.headers)
+
+    def add_image(
+        self,
+        image_meta: Mapping[str, Any] | None = None,
+        image_data: bytes | str | Readable | None = None,
+        features: Mapping[str, str] | None = None,
+    ) -> ImageMeta:
+        """A new image, as the service has stored it. ``features`` are further request headers, such as x-glance-api-copy-from."""
+        return self._send_image("POST", "/images", image_meta, image_data, features)
+
+    def update_image(
+        self,
+        image_id: str | int,
+        image_meta: Mapping[str, Any] | None = None,
+        image_data: bytes | str | Readable | None = None,
+        features: Mapping[str, str] | None = None,
+    ) -> ImageMeta:
+        """The changed image. Without data, properties that are not given are removed: see x-glance-registry-purge-props for ``features``."""
+        return self._send_image("PUT", _path("images", image_id), image_meta, image_data, features)
+
+    def delete_image(self, image_id: str | int) -> bool:
+        """Deletes the image with its data. True, as all methods that have nothing else to say."""
+        return self._done("DELETE", _path("images", image_id))
+
+    # Members
+
+    def get_image_members(self, image_id: str | int) -> list[dict[str, Any]]:
+        """Who the image is shared with: dicts of member_id and can_share."""
+        return list(self._fetch("GET", _path("images", image_id, "members"), "members"))
+
+    def get_member_images(self, member_id: str) -> list[dict[str, Any]]:
+        """What is shared with a member: dicts of image_id and can_share."""
+        return list(self._fetch("GET", _path("shared-images", member_id), "shared_images"))
+
+    def replace_members(self, image_id: str | int, *assocs: Mapping[str, Any]) -> bool:
+        """Shares the image with these members (dicts of member_id and can_share) and nobody else."""
+        return self._done("PUT", _path("images", image_id, "members"), list(assocs))
+
+    def add_member(self, image_id: str | int, member_id: str, can_share: bool | None = None) -> bool:
+        """Shares the image with a member; ``can_share`` None leaves that as it is."""
+        document = None if can_share is None else {"member": {"can_share": can_share}}
+        return self._done("PUT", _path("images", image_id, "members", member_id), document)
+
+    def delete_member(self, image_id: str | int, member_id: str) -> bool:
+        """Ends the sharing with a member."""
+        return self._done("DELETE", _path("images", image_id, "members", member_id))
+
+    # The cache of a server, as Essex and later manage it
+
+    def get_cached_images(self) -> list[dict[str, Any]]:
+        """Images that the server's cache holds."""
+        return list(self._fetch("GET", "/cached_images", "cached_images"))
+
+    def get_queued_images(self) -> list[Any]:
+        """Ids of images that wait to be cached."""
+        return list(self._fetch("GET", "/queued_images", "queued_images"))
+
+    def delete_cached_image(self, image_id: str | int) -> bool:
+        """Takes an image out of the cache."""
+        return self._done("DELETE", _path("cached_images", image_id))
+
+    def delete_all_cached_images(self) -> int:
+        """Empties the cache; returns the number of images that were in it."""
+        return self._count("/cached_images")
+
+    def queue_image_for_caching(self, image_id: str | int) -> bool:
+        """Asks the server to cache an image."""
+        return self._done("PUT", _path("queued_images", image_id))
+
+    def delete_queued_image(self, image_id: str | int) -> bool:
+        """Takes an image out of the queue."""
+        return self._done("DELETE", _path("queued_images", image_id))
+
+    def delete_all_queued_images(self) -> int:
+        """Empties the queue; returns the number of images that were in it."""
+        return self._count("/queued_images")
+
+    # The cache, as servers of the Diablo release manage it
+
+    purge_cached_image = delete_cached_image
+    clear_cached_images = delete_all_cached_images
+
+    def get_invalid_cached_images(self) -> list[dict[str, Any]]:
+        """Images whose data in the cache is damaged."""
+        return list(self._fetch("GET", "/cached_images?status=invalid", "cached_images"))
+
+    def get_incomplete_cached_images(self) -> list[dict[str, Any]]:
+        """Images that are being cached."""
+        return list(self._fetch("GET", "/cached_images?status=incomplete", "cached_images"))
+
+    def get_prefetching_cache_images(self) -> list[dict[str, Any]]:
+        """Images that wait to be cached."""
+        return list(self._fetch("GET", "/cached_images?status=prefetching", "cached_images"))
+
+    def reap_invalid_cached_images(self) -> int:
+        """Removes damaged data; returns the number of images."""
+        return self._count("/cached_images?status=invalid")
+
+    def reap_stalled_cached_images(self) -> int:
+        """Removes data that never became complete; returns the number of images."""
+        return self._count("/cached_images?status=incomplete")
+
+    def prefetch_cache_image(self, image_id: str | int) -> bool:
+        """Asks the server to cache an image. Raises NotFound where there is none."""
+        self.get_image_meta(image_id)
+        return self._done("PUT", _path("cached_images", image_id))
+
+    # Requests
+
+    def _list_images(self, path: str, filters: Mapping[str, Any] | None, page: Mapping[str, Any]) -> list[ImageMeta]:
+        query = urlencode({**(filters or {}), **{key: value for key, value in page.items() if value is not None}})
+        return [_with_native_id(image) for image in self._fetch("GET", f"{path}?{query}" if query else path, "images")]
+
+    def _send_image(
+        self,
+        method: str,
+        path: str,
+        meta: Mapping[str, Any] | None,
+        data: bytes | str | Readable | None,
+        features: Mapping[str, str] | None,
+    ) -> ImageMeta:
+        headers: dict[str, str | bytes] = {**headers_from_meta(meta or {}), **{name: value.encode() for name, value in (features or {}).items()}}
+        payload = None if data is None else Payload(data)
+        if payload is not None:
+            headers["Content-Type"] = "application/octet-stream"
+            if payload.size is not None:
+                headers["x-image-meta-size"] = str(payload.size)  # callers pass on what they read of a queued image: size 0
+        return _with_native_id(self._call(method, path, headers, payload).document("image"))
+
+    def _done(self, method: str, path: str, document: Any = None) -> bool:
+        payload = None if document is None else Payload(json.dumps(document))
+        self._call(method, path, JSON_HEADERS if payload else {}, payload).close()
         return True
 
+    def _fetch(self, method: str, path: str, key: str) -> Any:
+        return self._call(method, path).document(key)
 
-class _Answer(Iterator[bytes]):
-    """A response that is still open: gives its body in blocks, and closes its connection at the end, on ``close`` or when dropped."""
+    def _count(self, path: str) -> int:
+        """How many were deleted: the name of the figure differs between releases."""
+        return int(self._call("DELETE", path).document("num_deleted", "num_purged", "num_reaped"))
 
-    def __init__(self, connection: HTTPConnection, response: HTTPResponse) -> None:
-        self._connection = connection
-        self._response = response
-        self._left = response.length
-        self.status = response.status
-        self.reason = response.reason
-        # http.client decodes headers as latin-1; the service sends UTF-8.
-        self.headers = {name.lower(): value.encode("latin-1").decode("utf-8", "replace") for name, value in response.headers.items()}
-
-    def __next__(self) -> bytes:
-        try:
-            block = self._response.read(BLOCK_SIZE)
-        except (OSError, HTTPException) as error:
-            self.close()
-            raise ClientConnectionError(f"The connection broke. Got error: {error!r}") from error
-        if self._left is not None:
-            self._left -= len(block)
-        if block:
-            return block
-        self.close()
-        if self._left:
-            raise ClientConnectionError(f"The connection ended {self._left} bytes too early.")
-        raise StopIteration
-
-    def __del__(self) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Gives the connection up, also before the end; nothing can be read afterwards."""
-        self._left = None
-        self._response.close()
-        self._connection.close()
-
-    def text(self) -> str:
-        """All of the body."""
-        return b"".join(self).decode("utf-8", "replace")
-
-    def document(self) -> Any:
-        """The body as JSON."""
-        try:
-            return json.loads(self.text())
-        except ValueError as error:
-            raise exception.Error("The server's answer is not JSON.") from error
-
-    def error(self) -> exception.Error:
-        """The error that this answer stands for."""
-        try:
-            text = self.text() or f"{self.status} {self.reason}"
-        except ClientConnectionError:  # the status is known, and matters more than the rest of the body
-            text = f"{self.status} {self.reason}"
-        if self.status in ERRORS:
-            return ERRORS[self.status](text)
-        return exception.Error(f"Internal Server error: {text}" if self.status == 500 else f"Unknown error occurred! {text}")
-
-
-def _parse_url(url: str) -> tuple[bool, str, int, str]:
-    """(https, host, port, path without a slash at its end)."""
-    try:
-        parts = urlsplit(url)
-        use_ssl = parts.scheme == "https"
-        port = parts.port or (443 if use_ssl else 80)
-    except ValueError as error:
-        raise exception.ClientConfigurationError(f"This is no usable address: {error}") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise exception.ClientConfigurationError("An address must begin with http:// or https:// and a host.")
-    return use_ssl, parts.hostname, port, parts.path.rstrip("/")
-
-
-class _Network:
-    """Makes connections: all that the image service and the identity service have in common."""
-
-    def __init__(self, key_file: str | None, cert_file: str | None, ca_file: str | None, insecure: bool, timeout: float | None) -> None:
-        self._key_file = key_file or os.environ.get("GLANCE_CLIENT_KEY_FILE")
-        self._cert_file = cert_file or os.environ.get("GLANCE_CLIENT_CERT_FILE")
-        self._ca_file = ca_file or os.environ.get("GLANCE_CLIENT_CA_FILE")
-        self._insecure = insecure
-        self._timeout = timeout
-        if self._key_file and not self._cert_file:
-            raise exception.ClientConfigurationError("A key file needs a certificate file.")
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        try:
-            context = ssl.create_default_context(cafile=self._ca_file)
-            if self._cert_file:
-                context.load_cert_chain(self._cert_file, self._key_file)
-        except OSError as error:
-            raise exception.ClientConfigurationError(f"The TLS files cannot be used: {error}") from error
-        if self._insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
-
-    def send(
-        self, address: tuple[bool, str, int], method: str, target: str, headers: Mapping[str, str | bytes], payload: _Payload | None = None
-    ) -> _Answer:
-        """One request to (https, host, port). Raises ClientConnectionError."""
-        use_ssl, host, port = address
-        connection = HTTPSConnection(host, port, timeout=self._timeout, context=self._tls) if use_ssl else HTTPConnection(host, port, self._timeout)
-        with contextlib.ExitStack() as cleanup:
-            cleanup.callback(connection.close)
-            try:
-                connection.connect()
-                # A server that refuses an upload may answer and hang up before it has read everything: the answer then says why.
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    if payload is None:
-                        connection.request(method, target, headers=headers)
-                    else:
-                        connection.request(method, target, payload.blocks(), {**headers, **payload.framing()}, encode_chunked=not payload.size)
-                answer = _Answer(connection, connection.getresponse())
-            except (OSError, HTTPException) as error:
-                raise ClientConnectionError(f"Unable to connect to server. Got error: {error}") from error
-            cleanup.pop_all()
+    def _call(self, method: str, path: str, headers: Headers | None = None, payload: Payload | None = None) -> Answer:
+        """A successful answer, still open."""
+        can_log_in = self.creds.get("strategy") == "keystone" and bool(self.creds.get("auth_url"))
+        if can_log_in and self.auth_tok is None:
+            self._authenticate()
+        answer = self._send(method, path, headers or {}, payload)
+        if answer.status in {401, 403} and can_log_in and (payload is None or payload.rewind()):
+            answer.close()
+            self._authenticate()
+            answer = self._send(method, path, headers or {}, payload)
+        if answer.status not in SUCCESS:
+            raise answer.error()
         return answer
 
+    def _send(self, method: str, path: str, headers: Headers, payload: Payload | None) -> Answer:
+        token = {"x-auth-token": self.auth_tok} if self.auth_tok else {}
+        return self._network.send(self.address, method, path, {**headers, **token}, payload)
 
-def _log_in(network: _Network, creds: Mapping[str, str | None]) -> tuple[str, str | None]:
-    """(token, address of the image service or None) from keystone: its API v2.0 where ``auth_url`` ends so, else the headers of v1."""
-    missing = [key for key in ("username", "password") if not creds.get(key)]
-    if missing:
-        raise exception.ClientConfigurationError(f"The credentials lack: {', '.join(missing)}")
-    url = creds["auth_url"] or ""
-    for _ in range(1 + MAX_REDIRECTS):
-        log_in = _log_in_v2 if url.rstrip("/").endswith("/v2.0") else _log_in_v1
-        use_ssl, host, port, path = _parse_url(url)
-        answer, result = log_in(network, (use_ssl, host, port), path + "/tokens", creds)
-        if result:
-            return result
-        if answer.status != 305:
-            raise _login_error(answer, host)
-        answer.close()
-        target = urljoin(url, answer.headers.get("location", "")).rstrip("/").removesuffix("/tokens")
-        if use_ssl and not target.startswith("https:"):
-            raise exception.ClientConfigurationError(f"The identity service {host} redirects to an address without TLS.")
-        url = target
-    raise exception.ClientConfigurationError(f"The identity service redirected more than {MAX_REDIRECTS} times.")
+    def _authenticate(self) -> None:
+        login = log_in(self._network, self.creds)
+        self.auth_tok = login.token
+        if login.endpoint and self._configure_via_auth:
+            endpoint = Address.parse(login.endpoint)
+            self.address = endpoint._replace(path=endpoint.path or self.address.path)
+
+
+V1Client = Client
+
+
+def _path(*segments: str | int) -> str:
+    return "".join("/" + quote(str(segment), safe="") for segment in segments)
+
+
+def get_client(
+    host: str,
+    port: int | None = None,
+    use_ssl: bool = False,
+    username: str | None = None,
+    password: str | None = None,
+    tenant: str | None = None,
+    auth_url: str | None = None,
+    auth_strategy: str | None = None,
+    auth_token: str | None = None,
+    region: str | None = None,
+    is_silent_upload: bool = False,  # noqa: ARG001 - no upload prints anything
+    insecure: bool = False,
+) -> Client:
+    """A client whose missing credentials come from the environment: OS_USERNAME (or OS_AUTH_USER), OS_PASSWORD (OS_AUTH_KEY),
+    OS_TENANT_NAME (OS_AUTH_TENANT), OS_AUTH_URL, OS_AUTH_STRATEGY, OS_REGION_NAME, OS_TOKEN. An ``auth_url`` selects keystone."""
+    env = os.environ.get
+    url = auth_url or env("OS_AUTH_URL")
+    creds = {
+        "username": username or env("OS_AUTH_USER") or env("OS_USERNAME"),
+        "password": password or env("OS_AUTH_KEY") or env("OS_PASSWORD"),
+        "tenant": tenant or env("OS_AUTH_TENANT") or env("OS_TENANT_NAME"),
+        "auth_url": url,
+        "strategy": "keystone" if url else auth_strategy or env("OS_AUTH_STRATEGY") or "noauth",
+        "region": region or env("OS_REGION_NAME"),
+    }
+    return Client(host, port, use_ssl, auth_token or env("OS_TOKEN"), creds, insecure=insecure)

@@ -52,14 +52,14 @@ class EgressSettings:
     """What the guard lets through, and for how long.
 
     ``allowed_networks`` (CIDR) are opened by the operator although they are not global; ``denied_networks``, such as this site's own
-    addresses, stay closed whatever else is said. ``allowed_ports`` is the whole list. Times are in seconds and count only time spent waiting
-    for the other side: ``read_timeout`` for one answer of it, ``total_timeout`` for all. Less than ``minimum_rate`` bytes a second,
-    measured over ``read_timeout``, ends the connection, as do more than ``maximum_bytes``.
+    addresses, stay closed whatever else is said. ``allowed_ports`` is the whole list; None opens every port. Times are in seconds and count
+    only waiting for the other side: ``read_timeout`` for one answer of it, ``total_timeout`` for all. Less than ``minimum_rate`` bytes a
+    second, measured over ``read_timeout``, ends the connection, as do more than ``maximum_bytes``.
     """
 
     allowed_networks: tuple[str, ...] = ()
     denied_networks: tuple[str, ...] = ()
-    allowed_ports: tuple[int, ...] = (80, 443)
+    allowed_ports: tuple[int, ...] | None = (80, 443)
     connect_timeout: float = 5.0
     read_timeout: float = 60.0
     total_timeout: float = 86400.0
@@ -175,7 +175,7 @@ class Egress:
 
     def _addresses(self, target: _Target) -> list[Address]:
         """The addresses of a host, each of them checked."""
-        if target.port not in self._settings.allowed_ports:
+        if self._settings.allowed_ports is not None and target.port not in self._settings.allowed_ports:
             raise _Refused
         try:
             addresses = [ipaddress.ip_address(target.host)]

@@ -44,7 +44,7 @@ def library_section() -> Section:
     """The options that oslo.log declares, for documents about them."""
     (entry,) = entry_points(group="oslo.config.opts", name="oslo.log")
     ((_group, options),) = entry.load()()
-    return Section("Logging (oslo.log)", tuple(option for option in options if option.name != "fatal-deprecations"))
+    return Section("Logging (oslo.log)", tuple(option for option in options if option.dest != "fatal_deprecations"))
 
 
 def register(conf: cfg.ConfigOpts, program: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 from oslo_config import cfg
 
@@ -39,7 +40,7 @@ class Section:
         else:
             conf.register_opts(options, group)
 
-    def values(self, conf: cfg.ConfigOpts) -> dict[str, object]:
+    def values(self, conf: cfg.ConfigOpts) -> dict[str, Any]:
         """The values that ``conf`` holds, by option name."""
         values = conf if self.group == DEFAULT else conf[self.group]
         return {option.dest: values[option.dest] for option in self.options}

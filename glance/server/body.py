@@ -71,9 +71,9 @@ class Body(io.RawIOBase):
             return False
         return self.finished
 
-    def will_close(self, limit: int) -> bool:
+    def is_beyond(self, limit: int) -> bool:
         """Whether ``discard(limit)`` is certain to fail."""
-        return self.broken or (not self.finished and self._announced())
+        return self.broken or (not self.finished and (self._announced() or self._least_left() > limit))
 
     def _announced(self) -> bool:
         """The client waits for a 100 Continue: it may never send the body."""
@@ -94,6 +94,10 @@ class Body(io.RawIOBase):
             raise
 
     @abstractmethod
+    def _least_left(self) -> int:
+        """Bytes that are known to follow."""
+
+    @abstractmethod
     def _receive(self, size: int) -> bytes:
         """Up to ``size`` bytes; b"" at the end, after setting ``finished``."""
 
@@ -106,8 +110,8 @@ class LengthBody(Body):
         self._left = length
         self.finished = length == 0
 
-    def will_close(self, limit: int) -> bool:
-        return super().will_close(limit) or self._left > limit
+    def _least_left(self) -> int:
+        return self._left
 
     def _receive(self, size: int) -> bytes:
         data = self._wire.receive(min(size, self._left))
@@ -128,52 +132,55 @@ class ChunkedBody(Body):
         #: Bytes left in the current chunk; its line end still follows.
         self._left = 0
 
-    def _receive(self, size: int) -> bytes:
-        pieces: list[bytes] = []
-        got = 0
-        while got < size:
-            if self._left == 0 and not self._start_chunk(wait=not got):
-                break
-            piece = self._chunk_data(size - got, wait=not got)
-            if not piece:
-                break
-            pieces.append(piece)
-            got += len(piece)
-        return b"".join(pieces)
+    def _least_left(self) -> int:
+        return self._left
 
-    def _start_chunk(self, *, wait: bool) -> bool:
-        """Reads a chunk's size; False at the end of the body, or where that would mean to wait and ``wait`` is off."""
-        while True:
-            match = _CHUNK_SIZE.match(self._buffer, self._at)
-            if match is not None:
+    def _receive(self, size: int) -> bytes:
+        if self._left == 0:
+            pieces = self._whole_chunks(size)
+            if pieces:
+                return b"".join(pieces)
+            self._start_chunk()
+        return b"" if self.finished else self._chunk_data(size)
+
+    def _whole_chunks(self, size: int) -> list[bytes]:
+        """The chunks that lie in the buffer with both their ends, up to ``size`` bytes: a million tiny ones must not cost much."""
+        pieces: list[bytes] = []
+        at = self._at
+        while match := _CHUNK_SIZE.match(self._buffer, at):
+            start = match.end()
+            end = start + int(match[1], 16)
+            size -= end - start
+            if end == start or size < 0 or start - at > _SIZE_LINE or not self._buffer.startswith(b"\r\n", end):
                 break
+            pieces.append(self._buffer[start:end])
+            at = end + 2
+        self._at = at
+        return pieces
+
+    def _start_chunk(self) -> None:
+        """Reads a chunk's size; after the last chunk also the trailers."""
+        while (match := _CHUNK_SIZE.match(self._buffer, self._at)) is None:
             if len(self._buffer) - self._at > _SIZE_LINE or b"\n" in self._buffer[self._at :]:
                 raise errors.ClientDisconnected
-            if not wait:
-                return False
             self._fill()
         if match.end() - self._at > _SIZE_LINE:
             raise errors.ClientDisconnected
+        self._at = match.end()
         self._left = int(match[1], 16)
-        if self._left:
-            self._at = match.end()
-        elif wait:
-            self._at = match.end()
+        if self._left == 0:
             self._skip_trailers()
-        return self._left > 0
 
-    def _chunk_data(self, size: int, *, wait: bool) -> bytes:
+    def _chunk_data(self, size: int) -> bytes:
         """Bytes of the current chunk from the buffer, else from the wire; with the last one also the chunk's line end."""
         size = min(size, self._left)
         if self._at < len(self._buffer):
             piece = self._buffer[self._at : self._at + size]
             self._at += len(piece)
-        elif wait:
-            piece = self._wire.receive(size)
-            if not piece:
-                raise errors.ClientDisconnected
         else:
-            return b""
+            piece = self._wire.receive(size)
+        if not piece:
+            raise errors.ClientDisconnected
         self._left -= len(piece)
         if self._left == 0:
             self._end_chunk()

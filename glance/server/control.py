@@ -1,24 +1,22 @@
 """glance-control: starts and stops the servers of this machine. It knows them by name, program, pid file and exit status only.
 
-====================  ==================================================================================================================
-start                 puts a server into the background, and looks at it for a moment
-stop                  SIGTERM: the server stops accepting, ends what it is doing, and exits; the command does not wait for that
-shutdown              stop, and waits until the server has gone. In 2011 it was SIGHUP, which now means reload; the line that is printed names
-                      the signal that is sent
-restart               shutdown of all named servers, then start
-reload, force-reload  SIGHUP: the server reads its own configuration files anew and loses no request; it prints what a restart would print
-status                says which servers run
-====================  ==================================================================================================================
+- ``start`` puts a server into the background, and looks at it for a moment.
+- ``stop`` sends SIGTERM: the server accepts nothing more, ends what it is doing and exits. The command does not wait for that.
+- ``shutdown`` is ``stop`` and waits until the server has gone. In 2011 it sent SIGHUP, which now means reload; the line that it prints names the
+  signal that is sent.
+- ``restart`` is ``shutdown``, then ``start``.
+- ``reload`` and ``force-reload`` send SIGHUP: the server reads the files that it was started with anew and loses no request. They print what
+  they printed in 2011, when they stopped and started it.
+- ``status`` says which servers run.
 
-The lines are those of 2011, where there were any. What a command does goes to stdout, why it cannot goes to stderr. Exit statuses: 0 done,
-also where nothing was left to do; 1 failed; 3 ``status`` found a server stopped; with ``--await-child`` the exit status of a server that ended.
+The lines are those of 2011, where there were any. What is done goes to stdout, what failed and why to stderr. Exit statuses: 0 done, also where
+nothing was left to do; 1 failed; 3 ``status`` found a server stopped; with ``--await-child`` the exit status of a server that ended.
 """
 
 from __future__ import annotations
 
 import os
 import resource
-import secrets
 import shlex
 import shutil
 import signal
@@ -42,6 +40,8 @@ _POLL_SECONDS = 0.1
 _BOUNCE_SECONDS = 1.0
 _BACKOFF_RESET_SECONDS = 60.0
 _BACKOFF_LONGEST_SECONDS = 60.0
+_STOPPED = 3
+_SIGNAL_STATUS = 128  # a shell adds this to the number of the signal that ended a program
 _LIMITS = ((resource.RLIMIT_NOFILE, 32768, "file descriptor"), (resource.RLIMIT_DATA, 2 << 30, "data segment"))
 
 
@@ -68,11 +68,7 @@ class Server:
 
     def command(self) -> list[str]:
         """The argument list that runs the server in the foreground. Raises FileNotFoundError where there is no such program."""
-        beside = [os.path.dirname(os.path.abspath(sys.argv[0])), os.path.dirname(sys.executable)]
-        program = shutil.which(self.name, path=os.pathsep.join([*beside, os.environ.get("PATH", os.defpath)]))
-        if program is None:
-            raise FileNotFoundError("no such program beside this one or in PATH")
-        return [program, *(f"--config-file={path}" for path in self.config_files), *self.options]
+        return [_find(self.name), *(f"--config-file={path}" for path in self.config_files), *self.options]
 
 
 @dataclass(frozen=True)
@@ -84,16 +80,20 @@ class Manner:
     respawn: bool = False
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Launched:
-    """A server that runs as our child, or did; ``delay`` is how long it waits before it is started again, ``due`` when that is over."""
+    """A server that runs as our child, or did. ``delay``: seconds that it will wait, once it has died, until ``due``, its next start."""
 
     server: Server
     child: subprocess.Popen[bytes]
-    process: Process
     since: float
     delay: float = 0.0
     due: float | None = None
+
+    def on_record(self) -> bool:
+        """False once another command removed the pid file: then the end of this server is meant."""
+        process = self.server.pid_file.read()
+        return process is not None and process.pid == self.child.pid
 
 
 def run(command: str, servers: Sequence[Server], manner: Manner) -> int:
@@ -103,10 +103,11 @@ def run(command: str, servers: Sequence[Server], manner: Manner) -> int:
     except (ConfigurationError, OSError) as error:
         _complain(str(error))
         return 1
+    except KeyboardInterrupt:  # ends a supervisor; its servers run on
+        return _SIGNAL_STATUS + signal.SIGINT
 
 
-def start(servers: Sequence[Server], manner: Manner) -> int:
-    """Starts those that do not run yet."""
+def _start_all(servers: Sequence[Server], manner: Manner) -> int:
     if not _configured(servers):
         return 1
     _raise_limits()
@@ -118,33 +119,28 @@ def start(servers: Sequence[Server], manner: Manner) -> int:
         except (ConfigurationError, OSError) as error:
             _complain(f"unable to launch {server.name}. Got error: {error}")
             failed = True
-    status = _supervise(launched, manner) if manner.respawn else _settle(launched, manner)
+    status = _Supervisor(manner).run(launched) if manner.respawn else _settle(launched, manner)
     return status or int(failed)
 
 
-def stop(servers: Sequence[Server], _manner: Manner) -> int:
-    """Asks those that run to end."""
+def _stop(servers: Sequence[Server], _manner: Manner) -> int:
     for server in servers:
         _signal(server, signal.SIGTERM, forget=True)
     return 0
 
 
-def shutdown(servers: Sequence[Server], _manner: Manner) -> int:
-    """Asks those that run to end, and waits until they have."""
-    asked = [(server, _signal(server, signal.SIGTERM, forget=True)) for server in servers]
-    gone = [process is None or _wait(server, process) for server, process in asked]
-    return int(not all(gone))
+def _shutdown(servers: Sequence[Server], _manner: Manner) -> int:
+    return int(len(_end(servers)) < len(servers))
 
 
-def restart(servers: Sequence[Server], manner: Manner) -> int:
-    """Ends those that run and starts all, unless one does not end: it would fight with its successor for the port."""
-    if not _configured(servers) or shutdown(servers, manner):
+def _restart(servers: Sequence[Server], manner: Manner) -> int:
+    if not _configured(servers):
         return 1
-    return start(servers, manner)
+    ended = _end(servers)
+    return _start_all(ended, manner) or int(len(ended) < len(servers))
 
 
-def reload(servers: Sequence[Server], _manner: Manner) -> int:
-    """Lets those that run read their configuration; 1 where one does not run."""
+def _reload(servers: Sequence[Server], _manner: Manner) -> int:
     if not _configured(servers):
         return 1
     told = [server for server in servers if _signal(server, signal.SIGHUP, forget=False)]
@@ -153,27 +149,21 @@ def reload(servers: Sequence[Server], _manner: Manner) -> int:
     return int(len(told) < len(servers))
 
 
-def status(servers: Sequence[Server], _manner: Manner) -> int:
-    """Says who runs; 3 where one does not, as init scripts do."""
-    stopped = False
-    for server in servers:
-        process = server.pid_file.read()
-        if process and server.pid_file.runs(process):
-            _say(f"{server.name} (pid {process.pid}) is running...")
-        else:
-            _say(f"{server.name} is stopped")
-            stopped = True
-    return 3 if stopped else 0
+def _status(servers: Sequence[Server], _manner: Manner) -> int:
+    running = [server.pid_file.running() for server in servers]
+    for server, process in zip(servers, running, strict=True):
+        _say(f"{server.name} (pid {process.pid}) is running..." if process else f"{server.name} is stopped")
+    return 0 if all(running) else _STOPPED
 
 
 COMMANDS: dict[str, Callable[[Sequence[Server], Manner], int]] = {
-    "start": start,
-    "stop": stop,
-    "shutdown": shutdown,
-    "restart": restart,
-    "reload": reload,
-    "force-reload": reload,
-    "status": status,
+    "start": _start_all,
+    "stop": _stop,
+    "shutdown": _shutdown,
+    "restart": _restart,
+    "reload": _reload,
+    "force-reload": _reload,
+    "status": _status,
 }
 
 
@@ -185,16 +175,31 @@ def _configured(servers: Sequence[Server]) -> bool:
     return False
 
 
+def _raise_limits() -> None:
+    """Raises what is lower than a busy server needs; the servers inherit it."""
+    for limit, wanted, name in _LIMITS:
+        soft, hard = resource.getrlimit(limit)
+        if soft == resource.RLIM_INFINITY or soft >= wanted:
+            continue
+        try:
+            resource.setrlimit(limit, (wanted, hard if hard == resource.RLIM_INFINITY else max(hard, wanted)))
+        except (ValueError, OSError):
+            _complain(f"Unable to increase {name} limit.  Running as non-root?")
+
+
 def _signal(server: Server, number: signal.Signals, *, forget: bool) -> Process | None:
-    """Signals a server and returns its process; None where it does not run. ``forget`` removes the pid file: who supervises the server sees by that
-    that its end is meant, hence under one lock.
+    """Signals a server and returns its process; None where it does not run. With ``forget`` the pid file goes, under the same lock: a
+    supervisor that sees the server die sees by that that it was meant.
     """
     with server.pid_file.locked():
         process = server.pid_file.read()
         if process is None:
             _say(f"No {server.name} running")
             return None
-        sent = server.pid_file.signal(process, number)
+        try:
+            sent = server.pid_file.signal(process, number)
+        except PermissionError as error:
+            raise PermissionError(f"Unable to send signal {number} to {server.name}  pid: {process.pid}.  Running as non-root?") from error
         if forget or not sent:
             server.pid_file.remove()
     if not sent:
@@ -204,29 +209,25 @@ def _signal(server: Server, number: signal.Signals, *, forget: bool) -> Process 
     return process
 
 
-def _wait(server: Server, process: Process) -> bool:
-    """Waits for the end of a process; False, and says so, where it does not come."""
-    if server.pid_file.wait(process, _STOP_SECONDS):
-        return True
-    _complain(f"Waited {_STOP_SECONDS} seconds for pid {process.pid} ({server.pid_file.path}) to die; giving up")
-    return False
+def _end(servers: Sequence[Server]) -> list[Server]:
+    """Asks those that run to end, and waits; returns those that do not run any more."""
+    ended = []
+    for server, process in [(server, _signal(server, signal.SIGTERM, forget=True)) for server in servers]:
+        if process is None or server.pid_file.wait(process, _STOP_SECONDS):
+            ended.append(server)
+        else:
+            _complain(f"Waited {_STOP_SECONDS} seconds for pid {process.pid} ({server.pid_file.path}) to die; giving up")
+    return ended
 
 
 def _start(server: Server, manner: Manner) -> list[_Launched]:
     """Starts one server; an empty list where it runs already."""
-    directory = server.pid_file.path.parent
-    try:
-        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-    except OSError:
-        writable = False
-    else:
-        writable = os.access(directory, os.W_OK | os.X_OK, effective_ids=True)
+    writable = server.pid_file.make_directory()
     with server.pid_file.locked():
-        process = server.pid_file.read()
-        if process and server.pid_file.runs(process):
+        if server.pid_file.running():
             _say(f"{server.name} appears to already be running: {server.pid_file.path}")
             return []
-        if process and writable:
+        if writable and server.pid_file.read():
             _say(f"Removing stale pid file {server.pid_file.path}")
             server.pid_file.remove()
         _say(server.line("Starting"))
@@ -245,20 +246,106 @@ def _with_temporary_pid_file(server: Server) -> Server:
 def _launch(server: Server, manner: Manner) -> _Launched:
     """Runs the program as leader of its own session, on record before its first instruction. Raises OSError."""
     command = server.command()
-    logger = shutil.which("logger")
-    if manner.capture_output and logger is None:
-        raise FileNotFoundError("--capture-output needs the program logger")
-    output = subprocess.PIPE if manner.capture_output else subprocess.DEVNULL
+    logger = _find("logger") if manner.capture_output else ""
     try:
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=subprocess.PIPE if manner.capture_output else subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=lambda: server.pid_file.write(Process.current()),  # noqa: PLW1509 - this program has one thread
+            preexec_fn=lambda: server.pid_file.write(Process.current()),  # noqa: PLW1509 - there are no threads here
         )
     except (OSError, subprocess.SubprocessError) as error:
         server.pid_file.remove()
         raise OSError(str(error)) from error
-    process = server.pid_file.read()
+    if child.stdout:
+        subprocess.Popen([logger, "-t", f"{server.name}[{child.pid}]"], stdin=child.stdout, start_new_session=True)
+        child.stdout.close()
+    return _Launched(server, child, time.monotonic())
+
+
+def _settle(launched: Sequence[_Launched], manner: Manner) -> int:
+    """Looks at new servers for a moment; the exit status tells of one that died."""
+    deadline = time.monotonic() + (manner.await_child or _SETTLE_SECONDS)
+    status = 0
+    for one in launched:
+        try:
+            code = one.child.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            continue
+        with one.server.pid_file.locked():
+            if not one.on_record():
+                continue
+            one.server.pid_file.remove()
+        end = f"exit status {code}" if code >= 0 else f"signal {-code}"
+        _complain(f"unable to launch {one.server.name}. Got error: {end}. To see why, run: {shlex.join(one.server.command())}")
+        status = (code if code >= 0 else _SIGNAL_STATUS - code) if manner.await_child else 1
+    return status
+
+
+class _Supervisor:
+    """Starts servers again that die, unless that was meant or they die at once. One that keeps dying waits longer each time.
+
+    Ends with the last server. If it is ended before, the servers run on without it.
+    """
+
+    def __init__(self, manner: Manner) -> None:
+        self._manner = manner
+        self._status = 0
+
+    def run(self, launched: Sequence[_Launched]) -> int:
+        """Returns 1 where a server was given up."""
+        watched = list(launched)
+        while watched:
+            time.sleep(_POLL_SECONDS)
+            watched = [after for one in watched if (after := self._tend(one))]
+        return self._status
+
+    def _tend(self, one: _Launched) -> _Launched | None:
+        """The server as it is from now on; None where it shall not run any more."""
+        if one.child.poll() is None:
+            return one
+        with one.server.pid_file.locked():
+            if not one.on_record():
+                _say(f"Suppressed respawn as {one.server.name} was deliberately stopped.")
+                return None
+            now = time.monotonic()
+            if one.due is None:
+                return self._died(one, now - one.since, now)
+            return one if now < one.due else self._respawned(one)
+
+    def _died(self, one: _Launched, lived: float, now: float) -> _Launched | None:
+        if lived < _BOUNCE_SECONDS:
+            _say(f"Suppressed respawn as {one.server.name} was bouncing.")
+            one.server.pid_file.remove()
+            self._status = 1
+            return None
+        delay = 0.0 if lived > _BACKOFF_RESET_SECONDS else one.delay
+        return replace(one, due=now + delay, delay=min(max(1.0, 2 * delay), _BACKOFF_LONGEST_SECONDS))
+
+    def _respawned(self, one: _Launched) -> _Launched | None:
+        _say(one.server.line("Respawning"))
+        try:
+            return replace(_launch(one.server, self._manner), delay=one.delay)
+        except OSError as error:
+            _complain(f"unable to launch {one.server.name}. Got error: {error}")
+            self._status = 1
+            return None
+
+
+def _find(program: str) -> str:
+    """The path of a program: beside the interpreter (a virtual environment has its own), beside this one, in PATH."""
+    beside = (os.path.dirname(sys.executable), os.path.dirname(os.path.abspath(sys.argv[0])))
+    path = shutil.which(program, path=os.pathsep.join((*beside, os.environ.get("PATH", os.defpath))))
+    if path is None:
+        raise FileNotFoundError(f"no program {program} beside this one or in PATH")
+    return path
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _complain(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -51,6 +51,14 @@ class PidFile:
         self.path = path
         self.program = program
 
+    def make_directory(self) -> bool:
+        """Makes the directory where it is missing; False where no file can be written there."""
+        try:
+            self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        except OSError:
+            return False
+        return os.access(self.path.parent, os.W_OK | os.X_OK, effective_ids=True)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Holds off others that look at the file in order to change it. The lock is on the directory: the file itself comes and goes."""
@@ -101,11 +109,10 @@ class PidFile:
         """Forgets the process, if there is one on record."""
         self.path.unlink(missing_ok=True)
 
-    def runs(self, process: Process) -> bool:
-        """Whether ``process`` is alive and the one that was put on record."""
-        if process.worker.startswith(f"{socket.gethostname()}/"):
-            return not worker.is_dead(process.worker)
-        return _program(process.pid) == self.program  # a classic file, or one from before the host was renamed
+    def running(self) -> Process | None:
+        """The process on record, if it is alive."""
+        process = self.read()
+        return process if process and self._is_alive(process) else None
 
     def signal(self, process: Process, number: signal.Signals) -> bool:
         """Sends a signal; False where the process is not running. The pid cannot change hands in between: a pidfd holds it."""
@@ -124,6 +131,12 @@ class PidFile:
             poll.register(handle, select.POLLIN)
             return bool(poll.poll(seconds * 1000))
 
+    def _is_alive(self, process: Process) -> bool:
+        """Whether the pid still belongs to the process that was put on record."""
+        if process.worker.startswith(f"{socket.gethostname()}/"):
+            return not worker.is_dead(process.worker)
+        return _program(process.pid) == self.program  # a classic file, or one from before the host was renamed
+
     @contextmanager
     def _handle(self, process: Process) -> Iterator[int | None]:
         """A pidfd of ``process``; None where it is not running."""
@@ -133,7 +146,7 @@ class PidFile:
             yield None
             return
         try:
-            yield handle if self.runs(process) else None
+            yield handle if self._is_alive(process) else None
         finally:
             os.close(handle)
 

@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from glance import errors
 from glance.egress import shown
 from glance.interfaces import Store
+from glance.model.image import Location
 from glance.store import location as urls
 
 LOG = logging.getLogger(__name__)
@@ -74,6 +75,13 @@ class StoreSet:
         found = self._find(name)
         if found is None:
             raise errors.StoreUnknown(store=name, enabled=", ".join(self.names))
+        return found
+
+    def of(self, location: Location) -> Store:
+        parts = urls.parse(location.url) if not location.store else None
+        found = self._by_scheme(parts.scheme) if parts is not None else self._stores.get(location.store)
+        if found is None:
+            raise errors.StoreUnknown(store=location.store, enabled=", ".join(self.names))
         return found
 
     def for_external(self, url: str) -> Store:

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from glance.testing.answers import Answer, decoded, parse_all
+from glance.testing.wire import Answer, decoded, parse_all
 
 Service = Literal["registry", "api"]
 #: Values by option, by section of a configuration file.
@@ -193,6 +193,8 @@ class Glance:
         for child in self._children.values():
             child.wait(PATIENCE)
         self._children.clear()
+        for path in self.run_directory.glob("*.pid"):
+            path.unlink()
 
     def restart(self) -> None:
         self.stop()

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from glance.testing.answers import Answer
 from glance.testing.servers import Glance
+from glance.testing.wire import Answer
 
 
 def member(project: str, roles: str = "member") -> dict[str, str]:

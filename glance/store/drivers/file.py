@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from glance import errors
 from glance.context import RequestContext
+from glance.interfaces import Blob
 from glance.model.image import Location
 from glance.store import location as urls
 from glance.stream import CHUNK
@@ -48,7 +49,8 @@ class FileBlob:
     """Part of an open file. Raises StoreUnavailable when the file has become shorter meanwhile."""
 
     def __init__(self, store: str, file: BinaryIO, length: int) -> None:
-        self.file = file
+        self.file: BinaryIO | None = file
+        self._file = file
         self.length = length
         self._store = store
 
@@ -56,7 +58,7 @@ class FileBlob:
         left = self.length
         while left:
             try:
-                chunk = self.file.read(min(left, CHUNK))
+                chunk = self._file.read(min(left, CHUNK))
             except OSError as error:
                 raise _unavailable(self._store, error) from None
             if not chunk:
@@ -65,13 +67,13 @@ class FileBlob:
             yield chunk
 
     def close(self) -> None:
-        self.file.close()
+        self._file.close()
 
 
 class FileStore:
     """``file://<datadir>/<image id>``; also reads ``filesystem://``, as old registries may hold it."""
 
-    schemes = ("file", "filesystem")
+    schemes: tuple[str, ...] = ("file", "filesystem")
     writable = True
 
     def __init__(self, name: str, settings: FileStoreSettings) -> None:
@@ -101,20 +103,11 @@ class FileStore:
 
     def add(self, ctx: RequestContext, image_id: str, chunks: Iterable[bytes], size: int | None) -> Location:
         name = self._checked_id(image_id)
-        temporary = f".{name}.{secrets.token_hex(8)}"
         with self._directory() as directory:
-            made: list[str] = []
-            try:
-                self._write(directory, temporary, chunks, size, made)
-                self._publish(directory, temporary, name, made)
-            except BaseException:
-                for leftover in made:
-                    with suppress(OSError):
-                        os.unlink(leftover, dir_fd=directory)
-                raise
+            self._put(directory, name, chunks, size)
         return Location(url=f"file://{self._datadir}/{name}", store=self.name)
 
-    def open(self, ctx: RequestContext, location: Location, offset: int = 0, length: int | None = None) -> FileBlob:
+    def open(self, ctx: RequestContext, location: Location, offset: int = 0, length: int | None = None) -> Blob:
         fd, size = self._open(location)
         file = os.fdopen(fd, "rb", buffering=0)
         file.seek(offset)
@@ -147,7 +140,20 @@ class FileStore:
     def close(self) -> None:
         """Nothing is kept between calls: not even the directory, which an operator may unmount."""
 
-    def _write(self, directory: int, temporary: str, chunks: Iterable[bytes], size: int | None, made: list[str]) -> None:
+    def _put(self, directory: int, name: str, chunks: Iterable[bytes], size: int | None) -> None:
+        """Makes a file, whole or not at all."""
+        temporary = f".{name}.{secrets.token_hex(8)}"
+        made: list[str] = []
+        try:
+            written = self._write(directory, temporary, chunks, size, made)
+            self._publish(directory, temporary, name, written, made)
+        except BaseException:
+            for leftover in made:
+                with suppress(OSError):
+                    os.unlink(leftover, dir_fd=directory)
+            raise
+
+    def _write(self, directory: int, temporary: str, chunks: Iterable[bytes], size: int | None, made: list[str]) -> os.stat_result:
         """Writes a new file and brings it to stable storage. An error of ``chunks`` itself passes through untouched."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with self._writing():
@@ -166,32 +172,30 @@ class FileStore:
             with self._writing():
                 os.ftruncate(fd, written)
                 os.fsync(fd)
+                return os.fstat(fd)
         finally:
             os.close(fd)
 
-    def _publish(self, directory: int, temporary: str, name: str, made: list[str]) -> None:
-        """Gives a complete file its final name."""
+    def _publish(self, directory: int, temporary: str, name: str, written: os.stat_result, made: list[str]) -> None:
+        """Gives a complete file its final name, unless another one has been put in its place."""
         with self._writing():
             try:
-                os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+                os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
             except FileExistsError:
                 raise errors.ObjectExists(image_id=name) from None
             made.append(name)
+            if not os.path.samestat(os.stat(name, dir_fd=directory, follow_symlinks=False), written):
+                LOG.error("Somebody else changes files in the directory of store '%s'.", self.name)
+                raise errors.StoreUnavailable(store=self.name)
             os.unlink(temporary, dir_fd=directory)
             os.fsync(directory)
 
     def _probe(self) -> None:
         """Adds and deletes an empty file: a file system without permission, room or hard links shows itself at start."""
-        made: list[str] = []
-        names = [f".probe.{secrets.token_hex(8)}" for _ in range(2)]
-        with self._directory() as directory:
-            try:
-                self._write(directory, names[0], (), None, made)
-                self._publish(directory, names[0], names[1], made)
-            finally:
-                for leftover in made:
-                    with suppress(FileNotFoundError):
-                        os.unlink(leftover, dir_fd=directory)
+        name = f"probe-{secrets.token_hex(8)}"
+        with self._directory() as directory, self._writing():
+            self._put(directory, name, (), None)
+            os.unlink(name, dir_fd=directory)
 
     def _open(self, location: Location) -> tuple[int, int]:
         """(descriptor, size) of the regular file at a location. Raises LocationNotFound."""

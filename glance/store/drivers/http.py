@@ -6,10 +6,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import BinaryIO
 
 from glance import errors
 from glance.context import RequestContext
 from glance.egress import Egress, Response
+from glance.interfaces import Blob
 from glance.model.image import Location
 from glance.stream import CHUNK
 
@@ -22,7 +24,7 @@ _DIGITS = re.compile(r"\d{1,18}")
 class HttpBlob:
     """Part of a body: ``length`` bytes after ``skip`` others. Raises StoreUnavailable when they do not all come."""
 
-    file = None
+    file: BinaryIO | None = None
 
     def __init__(self, store: str, response: Response | None, length: int, skip: int = 0) -> None:
         self.length = length
@@ -59,7 +61,7 @@ class HttpStore:
     StoreUnavailable, since whoever reads the image later has no part in it.
     """
 
-    schemes = ("http", "https")
+    schemes: tuple[str, ...] = ("http", "https")
     writable = False
 
     def __init__(self, name: str, egress: Egress) -> None:
@@ -72,7 +74,7 @@ class HttpStore:
     def add(self, ctx: RequestContext, image_id: str, chunks: Iterable[bytes], size: int | None) -> Location:
         raise errors.StoreReadOnly(store=self.name)
 
-    def open(self, ctx: RequestContext, location: Location, offset: int = 0, length: int | None = None) -> HttpBlob:
+    def open(self, ctx: RequestContext, location: Location, offset: int = 0, length: int | None = None) -> Blob:
         try:
             if length == 0:
                 self.size(ctx, location)

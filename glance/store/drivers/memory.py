@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 from glance import errors
 from glance.context import RequestContext
+from glance.interfaces import Blob
 from glance.model.image import Location
 from glance.store import location as urls
 
@@ -15,7 +17,7 @@ from glance.store import location as urls
 class MemoryBlob:
     """Part of an object, in one piece."""
 
-    file = None
+    file: BinaryIO | None = None
 
     def __init__(self, data: bytes) -> None:
         self.length = len(data)
@@ -32,7 +34,7 @@ class MemoryBlob:
 class MemoryStore:
     """``memory://<image id>``; lasts as long as the object, and holds as much as memory does (sentence 12 of Store is not kept)."""
 
-    schemes = ("memory",)
+    schemes: tuple[str, ...] = ("memory",)
     writable = True
 
     def __init__(self, name: str) -> None:
@@ -51,7 +53,7 @@ class MemoryStore:
             self._objects[image_id] = data
         return Location(url=f"memory://{image_id}", store=self.name)
 
-    def open(self, ctx: RequestContext, location: Location, offset: int = 0, length: int | None = None) -> MemoryBlob:
+    def open(self, ctx: RequestContext, location: Location, offset: int = 0, length: int | None = None) -> Blob:
         data = self._find(location)
         end = len(data) if length is None else offset + length
         return MemoryBlob(data[offset:end])

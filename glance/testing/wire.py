@@ -1,4 +1,4 @@
-"""HTTP answers for black-box tests: as they came over the wire, and nothing interpreted that a test may want to see."""
+"""HTTP as bytes, for black-box tests: requests exactly as written, answers with nothing interpreted that a test may want to see."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+
+
+def request_bytes(line: str, *headers: str | bytes, body: bytes = b"", host: str | None = "Host: glance", close: bool = True) -> bytes:
+    """A request of that first line, with those lines of headers; "Connection: close" is added unless ``close`` is off."""
+    lines = [line, *([host] if host else []), *headers, *(["Connection: close"] if close else [])]
+    return b"".join((one if isinstance(one, bytes) else one.encode()) + b"\r\n" for one in lines) + b"\r\n" + body
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,53 @@
+"""Options about the database."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+from glance.config.sections import Section
+
+
+def _classic(*names: str) -> list[cfg.DeprecatedOpt]:
+    """The spellings of older releases: in [DEFAULT], [sql] and [DATABASE] (oslo.config reads group names in any case)."""
+    return [cfg.DeprecatedOpt(name, group=group) for name in names for group in ("DEFAULT", "sql", "DATABASE")]
+
+
+SECTION = Section(
+    "Database",
+    (
+        cfg.StrOpt(
+            "connection",
+            default="sqlite:///glance.sqlite",
+            secret=True,
+            deprecated_opts=_classic("sql_connection"),
+            help="SQLAlchemy URL of the database. After sqlite:, three slashes start a path relative to the working directory, four an absolute one.",
+        ),
+        cfg.IntOpt(
+            "idle_timeout",
+            default=3600,
+            min=-1,
+            deprecated_opts=[*_classic("sql_idle_timeout", "sql_idel_timeout"), cfg.DeprecatedOpt("connection_recycle_time", group="database")],
+            help="Seconds after which an idle connection is replaced; -1 for never.",
+        ),
+        cfg.IntOpt(
+            "max_retries",
+            default=10,
+            min=-1,
+            deprecated_opts=_classic("sql_max_retries"),
+            help="How often to try again to reach the database at start; -1 for ever.",
+        ),
+        cfg.IntOpt(
+            "retry_interval",
+            default=10,
+            min=0,
+            deprecated_opts=_classic("sql_retry_interval"),
+            help="Seconds between two tries to reach the database.",
+        ),
+        cfg.IntOpt("max_pool_size", default=5, min=1, deprecated_opts=_classic("sql_max_pool_size"), help="Connections that a process keeps open."),
+        cfg.IntOpt(
+            "max_overflow", default=50, min=0, deprecated_opts=_classic("sql_max_overflow"), help="Connections that it may open beyond those."
+        ),
+        cfg.IntOpt("pool_timeout", default=30, min=0, help="Seconds to wait for a connection when all are in use."),
+    ),
+    group="database",
+)

@@ -1,0 +1,136 @@
+"""Finding and loading the paste file: which applications and filters serve a program (spec-v1 5.1, 6.5)."""
+
+from __future__ import annotations
+
+import configparser
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from oslo_config import cfg
+from paste.deploy import loadwsgi
+
+from glance import errors
+from glance.config import factories, files
+from glance.config.sections import Section
+
+SECTION = Section(
+    "Pipelines",
+    (
+        cfg.StrOpt(
+            "flavor",
+            help="Which pipeline of the paste file serves: empty for a service without identity service, trusted-auth behind a proxy that "
+            "authenticates callers. The section is [pipeline:PROGRAM-FLAVOR].",
+        ),
+        cfg.StrOpt("config_file", help="Paste file. Unless set, the one named like the configuration file, with -paste.ini in place of .conf."),
+    ),
+    group="paste_deploy",
+)
+
+
+def find(conf: cfg.ConfigOpts, program: str, conf_files: Sequence[Path]) -> Path:
+    """The paste file: the one that is named, a configuration file that holds the sections itself, or the one beside it.
+
+    Raises ConfigurationError where there is none.
+    """
+    places = [conf_files[-1].parent, *files.directories()]
+    named = conf.paste_deploy.config_file
+    if not named:
+        for path in reversed(conf_files):
+            if _holds_pipelines(path, program):
+                return path
+        named = f"{conf_files[-1].name.removesuffix('.conf')}-paste.ini"
+    found = files.find([named], places)
+    if not found:
+        raise errors.ConfigurationError(reason=f"Unable to locate paste config file for {program}.")
+    return found[0]
+
+
+def load(path: Path, program: str, flavor: str | None, conf_files: Sequence[Path]) -> Any:
+    """The WSGI application that a paste file describes. Raises ConfigurationError, which names the file."""
+    name = f"{program}-{flavor}" if flavor else program
+    try:
+        files.check(path)
+        return _Loader(path, program, conf_files).get_app(name)
+    except errors.ConfigurationError:
+        raise
+    except Exception as error:  # factories are other people's code, and all of it runs now
+        raise errors.ConfigurationError(reason=f"Unable to load {name} from paste file {path}: {_reason(error)}") from error
+
+
+class _Here(configparser.Interpolation):
+    """Only %(here)s and %(__file__)s are replaced: in files of 2011 formats of log lines stand beside the pipelines."""
+
+    def before_get(self, parser: Any, section: str, option: str, value: str, defaults: Mapping[str, str]) -> str:  # noqa: ARG002
+        for name in ("here", "__file__"):
+            if option != name:
+                value = value.replace(f"%({name})s", defaults[name])
+        return value
+
+
+class _Loader(loadwsgi.ConfigLoader):
+    """Paste's own loader, for one program: classic factories are translated, and no function is called but a section's factory."""
+
+    def __init__(self, path: Path, program: str, conf_files: Sequence[Path], parents: Sequence[Path] = ()) -> None:
+        self.filename = str(path)
+        self._program = program
+        self._conf_files = conf_files
+        self._parents = (*parents, path)
+        self._authenticated = True
+        defaults = {"here": str(path.parent.absolute()), "__file__": str(path.absolute())}
+        self.parser = loadwsgi.NicerConfigParser(self.filename, defaults=defaults, interpolation=_Here())
+        self.parser.optionxform = str
+        self.parser.read_string(path.read_text(), source=str(path))
+
+    def get_context(self, object_type: Any, name: str | None = None, global_conf: Any = None) -> Any:
+        scheme, colon, rest = (name or "").partition(":")
+        if not colon:
+            return super().get_context(object_type, name, global_conf)
+        if scheme == "config":
+            return self._other_file(rest).get_context(object_type, rest.partition("#")[2] or "main", global_conf)
+        if scheme != "egg":
+            raise LookupError(f"'{name}' is refused: sections come from this file, from config:FILE or from egg:PACKAGE.")
+        if rest.lower() == "paste#urlmap":
+            factory = loadwsgi.importlib_metadata.EntryPoint(None, None, factories.ROOT).load()
+            return loadwsgi.LoaderContext(factory, object_type, factories.COMPOSITE, global_conf or {}, {}, self)
+        return super().get_context(object_type, name, global_conf)
+
+    def _context_from_explicit(
+        self, object_type: Any, local_conf: dict[str, str], global_conf: Any, global_addition: Any, section: str
+    ) -> Any:  # the signature is the library's
+        alone = section == f"app:{self._program}"
+        options = factories.translate(local_conf, self._program, authenticated=self._authenticated and not alone)
+        if options.get(factories.FILTER, "").startswith("oslo_middleware."):
+            options = {"oslo_config_project": "glance", "oslo_config_file": str(self._conf_files[-1]), **options}
+        return super()._context_from_explicit(object_type, options, global_conf, global_addition, section)
+
+    def _pipeline_app_context(self, object_type: Any, section: str, *args: Any, **kwargs: Any) -> Any:
+        filters = self.parser.get(section, "pipeline", fallback="").split()[:-1]
+        self._authenticated = self.parser.has_option(section, "filter-with") or any(self._may_authenticate(name) for name in filters)
+        return super()._pipeline_app_context(object_type, section, *args, **kwargs)
+
+    def _may_authenticate(self, name: str) -> bool:
+        return factories.may_authenticate(dict(self.parser[f"filter:{name}"])) if self.parser.has_section(f"filter:{name}") else True
+
+    def _other_file(self, rest: str) -> _Loader:
+        path = Path(os.path.normpath(Path(self.filename).parent / rest.partition("#")[0]))
+        if path in self._parents:
+            raise LookupError(f"{path} includes itself.")
+        files.check(path)
+        return _Loader(path, self._program, self._conf_files, self._parents)
+
+
+def _holds_pipelines(path: Path, program: str) -> bool:
+    """True for the files of 2011, which are configuration and paste file in one."""
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read(path)
+    except configparser.Error:
+        return False
+    app = dict(parser[f"app:{program}"]) if parser.has_section(f"app:{program}") else {}
+    return parser.has_section(f"pipeline:{program}") or factories.APP in app or "use" in app
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if isinstance(error, KeyError | ImportError) else str(error)

@@ -1,0 +1,161 @@
+"""Which options each program has, and reading them from its command line and files."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from oslo_config import cfg
+
+from glance import __version__, errors
+from glance.config import access, database, files, images, listening, logs, pipelines, registry, stores, unavailable
+from glance.config.sections import Configuration, Section
+
+API = "glance-api"
+REGISTRY = "glance-registry"
+MANAGE = "glance-manage"
+
+SECTIONS: dict[str, tuple[Section, ...]] = {
+    API: (
+        listening.section("0.0.0.0", 9292),
+        images.API,
+        images.IDS,
+        images.LIMITS,
+        images.PAGING,
+        access.IDENTITY,
+        registry.CLIENT,
+        registry.LEASE,
+        stores.SOURCES,
+        stores.STORES,
+        database.SECTION,
+        images.FORMATS,
+        pipelines.SECTION,
+        access.POLICY,
+    ),
+    REGISTRY: (
+        listening.section("127.0.0.1", 9191),
+        registry.SERVER,
+        registry.LEASE,
+        images.IDS,
+        images.PAGING,
+        database.SECTION,
+        pipelines.SECTION,
+    ),
+    MANAGE: (database.SECTION,),
+}
+
+
+class NoConfiguration(errors.ConfigurationError):
+    """There is no file to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a program was started with: the options' values, and the files that they came from, in the order that they were read."""
+
+    program: str
+    conf: cfg.ConfigOpts
+    files: tuple[Path, ...]
+
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        """Where relative file names lead: beside the configuration files, the last one first."""
+        return tuple(dict.fromkeys(path.parent for path in reversed(self.files)))
+
+    def banner(self) -> list[str]:
+        """All options and their values, for the log of a program that debugs."""
+        sections = (logs.SECTION, logs.library_section(), *SECTIONS[self.program])
+        return logs.banner(self.conf, sections, [str(path) for path in self.files])
+
+    def warnings(self) -> list[str]:
+        """What the operator should know about the files and the options."""
+        found = list(unavailable.warnings(self.conf)) if self.program == API else []
+        if self._holds_secrets():
+            found += [f"{path} holds secrets and may be read by every user of this machine." for path in files.readable_by_all(self.files)]
+        return found
+
+    def _holds_secrets(self) -> bool:
+        """The URL of a database without password is none."""
+        values = [
+            str(section.values(self.conf)[option.dest] or "") for section in SECTIONS[self.program] for option in section.options if option.secret
+        ]
+        return any(value and ("://" not in value or "@" in value) for value in values)
+
+
+def load(program: str, arguments: Sequence[str]) -> Loaded:
+    """Reads the command line of a server program, and its files. Raises NoConfiguration and ConfigurationError, which say why.
+
+    ``--help``, ``--version`` and a command line that cannot be understood end the process, as argparse does it.
+    """
+    conf = declare(program)
+    conf.register_cli_opt(cfg.StrOpt("conf-path", positional=True, required=False, metavar="CONF", help="Configuration file."))
+    return read(conf, program, arguments, positional="conf_path")
+
+
+def declare(program: str) -> Configuration:
+    """A configuration object with the options of a program, still without values."""
+    conf = Configuration()
+    logs.register(conf, program)
+    for section in SECTIONS[program]:
+        section.register(conf, program)
+    if program == API:
+        unavailable.register(conf)
+    return conf
+
+
+def read(conf: Configuration, program: str, arguments: Sequence[str], positional: str | None = None, default: Sequence[Path] = ()) -> Loaded:
+    """``load`` for options that are declared already. ``default``: the files to read where the command line names none."""
+    named, rest = _files_on_command_line([_with_dashes(argument) for argument in arguments])
+    _parse(conf, program, rest, [])
+    if positional and conf[positional]:
+        named.insert(0, Path(conf[positional]))
+    paths = named or list(default) or files.program_files(program)
+    if not paths:
+        raise NoConfiguration(reason=f"Unable to locate any configuration file. Cannot load application {program}")
+    for path in paths:
+        _check(program, path)
+    _parse(conf, program, rest, paths)
+    return Loaded(program, conf, tuple(path.absolute() for path in paths))
+
+
+def _files_on_command_line(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """The files that --config-file and --config-dir name, directories last, and the other arguments."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-file", action="append", default=[], type=Path)
+    parser.add_argument("--config-dir", action="append", default=[], type=Path)
+    found, rest = parser.parse_known_args(arguments)
+    return [*found.config_file, *(path for directory in found.config_dir for path in files.in_directory(directory))], rest
+
+
+def _parse(conf: Configuration, program: str, arguments: Sequence[str], paths: Sequence[Path]) -> None:
+    """Reads everything, so that a value of the wrong kind is found now."""
+    names = [str(path) for path in paths]
+    try:
+        conf(arguments, project="glance", prog=program, version=__version__, default_config_files=names, default_config_dirs=[])
+        for section in (logs.SECTION, *SECTIONS[program]):
+            section.values(conf)
+    except (cfg.Error, OSError, ValueError) as error:
+        raise _unusable(program, ", ".join(names), str(error)) from error
+
+
+def _check(program: str, path: Path) -> None:
+    try:
+        files.check(path)
+    except files.UnsafeFile:
+        raise
+    except OSError as error:
+        raise _unusable(program, path, error.strerror or str(error)) from error
+    except errors.ConfigurationError as error:
+        raise _unusable(program, path, error.message) from error
+
+
+def _unusable(program: str, path: Path | str, reason: str) -> errors.ConfigurationError:
+    return errors.ConfigurationError(reason=f"Unable to load {program} from configuration file {path}.\nGot: {reason}")
+
+
+def _with_dashes(argument: str) -> str:
+    """--log_file=PATH, as it was documented in 2011, for --log-file=PATH."""
+    name, equals, value = argument.partition("=")
+    return name.replace("_", "-") + equals + value if name.startswith("--") else argument

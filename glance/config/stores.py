@@ -1,0 +1,138 @@
+"""Options about where image data is kept, and about data that is fetched from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from oslo_config import cfg
+
+from glance import errors
+from glance.config.sections import Section, also_in_default
+from glance.egress import Egress, EgressSettings
+from glance.interfaces import Store
+from glance.store.drivers.file import FileStoreSettings
+from glance.store.stores import StoreSet, driver_name, load_driver
+
+
+class BadStore(errors.ConfigurationError):
+    """A store cannot be made ready."""
+
+    exit_code = 3
+
+
+STORES = Section(
+    "Stores",
+    (
+        cfg.ListOpt(
+            "stores",
+            default=["file", "http"],
+            deprecated_opts=also_in_default("stores", "known_stores"),
+            help="Stores to enable: file, http. The class names of older releases (glance.store.filesystem.Store) are understood, and stores that "
+            "are not installed are skipped with a warning.",
+        ),
+        cfg.StrOpt("default_store", default="file", deprecated_opts=also_in_default("default_store"), help="Store for images that name none."),
+        cfg.StrOpt(
+            "filesystem_store_datadir",
+            default="/var/lib/glance/images/",
+            deprecated_opts=also_in_default("filesystem_store_datadir"),
+            help="Directory of the file store; made at start when it is missing.",
+        ),
+        cfg.StrOpt(
+            "filesystem_store_file_perm",
+            default="0",
+            deprecated_opts=also_in_default("filesystem_store_file_perm"),
+            help="Mode of image files as octal digits, such as 640. 0 stands for 0640.",
+        ),
+        cfg.BoolOpt(
+            "https_insecure",
+            default=False,
+            deprecated_opts=also_in_default("https_insecure"),
+            help="Whether certificates of HTTPS sources are not checked. (The default was True until this release.)",
+        ),
+        cfg.StrOpt(
+            "https_ca_certificates_file",
+            deprecated_opts=also_in_default("https_ca_certificates_file"),
+            help="Certificates (PEM) that HTTPS sources are checked with. Unless set, those of the system.",
+        ),
+    ),
+    group="glance_store",
+)
+
+SOURCES = Section(
+    "External sources",
+    (
+        cfg.ListOpt(
+            "external_source_schemes",
+            default=["http", "https"],
+            help="Schemes of URLs that clients may register (x-image-meta-location) or copy from (x-glance-api-copy-from).",
+        ),
+        cfg.ListOpt(
+            "external_source_allowed_networks",
+            default=[],
+            help="Networks (CIDR) that such URLs may lead to although they are not on the public internet, for example 10.1.0.0/16.",
+        ),
+        cfg.ListOpt("external_source_denied_networks", default=[], help="Networks (CIDR) that such URLs must never lead to."),
+        cfg.ListOpt("external_source_allowed_ports", default=[80, 443], item_type=cfg.types.Port(), help="TCP ports that such URLs may name."),
+        cfg.FloatOpt("external_source_connect_timeout", default=5, min=0.1, help="Seconds to wait for a connection."),
+        cfg.FloatOpt("external_source_read_timeout", default=60, min=0.1, help="Seconds to wait for data."),
+        cfg.FloatOpt("external_source_total_timeout", default=86400, min=1, help="Seconds of waiting after which a transfer is given up."),
+        cfg.IntOpt("external_source_minimum_rate", default=1024, min=0, help="Bytes a second below which a transfer is given up."),
+        cfg.IntOpt("external_source_max_redirects", default=3, min=0, help="Redirects to follow; each is checked like the first address."),
+    ),
+)
+
+
+def make(conf: cfg.ConfigOpts) -> StoreSet:
+    """The enabled stores, not yet checked. Raises BadStore."""
+    group = conf.glance_store
+    drivers = list(dict.fromkeys(name for name in map(driver_name, group.stores) if name))
+    if not drivers:
+        raise BadStore(reason="None of the stores that are enabled is installed.")
+    try:
+        egress = Egress(_egress_settings(conf))
+        return StoreSet([_make_store(name, conf, egress) for name in drivers], group.default_store, conf.external_source_schemes)
+    except errors.ConfigurationError as error:
+        raise BadStore(reason=error.message) from error
+
+
+def check(stores: StoreSet) -> None:
+    """Makes every store ready. Raises BadStore."""
+    for name in stores.names:
+        try:
+            stores.get(name).check()
+        except (errors.ConfigurationError, errors.Unavailable) as error:
+            raise BadStore(reason=error.message) from error
+
+
+def _make_store(name: str, conf: cfg.ConfigOpts, egress: Egress) -> Store:
+    driver: Callable[..., Store] = load_driver(name)
+    if name == "file":
+        return driver(name, _file_settings(conf))
+    return driver(name, egress) if name == "http" else driver(name)
+
+
+def _file_settings(conf: cfg.ConfigOpts) -> FileStoreSettings:
+    group = conf.glance_store
+    try:
+        mode = int(group.filesystem_store_file_perm, 8)
+    except ValueError:
+        raise BadStore(reason=f"filesystem_store_file_perm is not octal: {group.filesystem_store_file_perm}") from None
+    return FileStoreSettings(datadir=Path(group.filesystem_store_datadir), file_perm=mode)
+
+
+def _egress_settings(conf: cfg.ConfigOpts) -> EgressSettings:
+    certificates = conf.glance_store.https_ca_certificates_file
+    return EgressSettings(
+        allowed_networks=tuple(conf.external_source_allowed_networks),
+        denied_networks=tuple(conf.external_source_denied_networks),
+        allowed_ports=tuple(conf.external_source_allowed_ports),
+        connect_timeout=conf.external_source_connect_timeout,
+        read_timeout=conf.external_source_read_timeout,
+        total_timeout=conf.external_source_total_timeout,
+        minimum_rate=conf.external_source_minimum_rate,
+        maximum_bytes=conf.image_size_cap,
+        max_redirects=conf.external_source_max_redirects,
+        https_insecure=conf.glance_store.https_insecure,
+        ca_file=Path(certificates) if certificates else None,
+    )

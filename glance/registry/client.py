@@ -1,0 +1,260 @@
+"""The registry in another process: every method of ``Registry`` is a request that the table of operations describes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar
+
+import orjson
+import urllib3
+import webob
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProtocolError
+
+from glance import errors
+from glance.context import RequestContext, to_headers, unauthenticated
+from glance.interfaces import ImageRecords, LocationRecords, MemberRecords, UploadRecords
+from glance.model.image import Image, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
+from glance.registry import operations, wire
+from glance.registry.operations import Operation
+
+LOG = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 5.0
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryClientSettings:
+    """Where the registry is, and how to speak to it.
+
+    ``timeout`` is the longest silence of the registry in seconds. ``connections`` are kept alive at most; who needs one more waits. ``ca_file``
+    verifies the registry (None: the system's authorities), ``cert_file`` and ``key_file`` are shown to it; ``insecure`` verifies nothing.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 9191
+    protocol: Literal["http", "https"] = "http"
+    timeout: float = 600.0
+    connections: int = 32
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    insecure: bool = False
+    secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: bytes
+
+
+class Transport(Protocol):
+    """Brings a request to the registry."""
+
+    def send(self, verb: str, target: str, headers: Mapping[str, str], body: bytes | None, *, repeatable: bool) -> Reply:
+        """The registry's reply, whatever it says. Raises RegistryUnavailable."""
+
+    def close(self) -> None: ...
+
+
+class PoolTransport:
+    """Kept-alive connections. None is opened before the first request, so a process may fork after this was made."""
+
+    def __init__(self, settings: RegistryClientSettings) -> None:
+        options: dict[str, Any] = {
+            "maxsize": settings.connections,
+            "block": True,
+            "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT, read=settings.timeout),
+        }
+        if settings.protocol == "https":
+            self._pool: urllib3.HTTPConnectionPool = urllib3.HTTPSConnectionPool(
+                settings.host,
+                settings.port,
+                cert_reqs="CERT_NONE" if settings.insecure else "CERT_REQUIRED",
+                ca_certs=settings.ca_file,
+                cert_file=settings.cert_file,
+                key_file=settings.key_file,
+                **options,
+            )
+        else:
+            self._pool = urllib3.HTTPConnectionPool(settings.host, settings.port, **options)
+        self._patience = int(settings.timeout)
+
+    def send(self, verb: str, target: str, headers: Mapping[str, str], body: bytes | None, *, repeatable: bool) -> Reply:
+        def attempt() -> Reply:
+            answer = self._pool.urlopen(verb, target, body, headers, retries=False, redirect=False, pool_timeout=self._patience)
+            return Reply(answer.status, answer.data)
+
+        try:
+            return _twice(attempt, repeatable=repeatable)
+        except HTTPError as error:
+            LOG.warning("The registry at %s:%s does not answer: %s", self._pool.host, self._pool.port, type(error).__name__)
+            raise errors.RegistryUnavailable from error
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+def _twice(attempt: Callable[[], Reply], *, repeatable: bool) -> Reply:
+    """Tries again, once, where the registry cannot have got the request, or may get it twice; silence until the time is up counts as an answer."""
+    try:
+        return attempt()
+    except ConnectTimeoutError:
+        return attempt()
+    except ProtocolError:
+        if not repeatable:
+            raise
+        return attempt()
+
+
+class WsgiTransport:
+    """Straight into a WSGI application, for tests."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    def send(self, verb: str, target: str, headers: Mapping[str, str], body: bytes | None, *, repeatable: bool) -> Reply:  # noqa: ARG002
+        request = webob.Request.blank(target, method=verb, headers=headers, body=body or b"")
+        answer = request.get_response(self._application)
+        return Reply(answer.status_int, answer.body)
+
+    def close(self) -> None:
+        """Nothing is kept."""
+
+
+class HttpRegistry:
+    """``glance.interfaces.Registry`` over a transport; ``secret`` proves to the registry that it is glance-api who asks."""
+
+    def __init__(self, transport: Transport, secret: str | None = None) -> None:
+        self._transport = transport
+        caller = _Caller(transport, secret)
+        self.images: ImageRecords = _Images(caller)
+        self.uploads: UploadRecords = _Uploads(caller)
+        self.locations: LocationRecords = _Locations(caller)
+        self.members: MemberRecords = _Members(caller)
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+def connect(settings: RegistryClientSettings) -> HttpRegistry:
+    """The registry that the settings name; nothing is sent yet."""
+    return HttpRegistry(PoolTransport(settings), settings.secret)
+
+
+class _Caller:
+    """Sends one operation and understands what comes back."""
+
+    def __init__(self, transport: Transport, secret: str | None) -> None:
+        self._transport = transport
+        self._headers = {"Accept": "application/json"}
+        if secret:
+            self._headers["X-Glance-Registry-Secret"] = secret
+
+    def __call__(self, operation: Operation[R], ctx: RequestContext, **arguments: object) -> R:
+        target = operation.target(arguments)
+        document = operation.dump(arguments)
+        headers = {**self._headers, **to_headers(ctx)}
+        body = None
+        if document is not None:
+            body = orjson.dumps(document)
+            headers["Content-Type"] = "application/json"
+        # Header values are UTF-8; the libraries in between take strings for latin-1.
+        sent = {name: value.encode().decode("latin-1") for name, value in headers.items()}
+        reply = self._transport.send(operation.verb, target, sent, body, repeatable=operation.repeatable)
+        return _understood(operation, reply)
+
+    def for_service(self, operation: Operation[R], **arguments: object) -> R:
+        """For methods that no caller stands behind."""
+        return self(operation, unauthenticated(), **arguments)
+
+
+def _understood(operation: Operation[R], reply: Reply) -> R:
+    """The result of an operation; raises the error that the registry tells, or RegistryUnavailable where it tells nothing known."""
+    try:
+        document = orjson.loads(reply.body) if reply.body else {}
+        if reply.status < 300:
+            return operation.answer.load(document)
+        error = wire.load_error(document)
+    except (orjson.JSONDecodeError, errors.Invalid) as reason:
+        LOG.warning("The registry gave a strange answer to %s.%s: status %s", operation.part, operation.method, reply.status)
+        raise errors.RegistryUnavailable from reason
+    raise error
+
+
+class _Images:
+    def __init__(self, call: _Caller) -> None:
+        self._call = call
+
+    def create(self, ctx: RequestContext, image: Image) -> Image:
+        return self._call(operations.IMAGES_CREATE, ctx, image=image)
+
+    def get(self, ctx: RequestContext, image_id: str) -> Image:
+        return self._call(operations.IMAGES_GET, ctx, image_id=image_id)
+
+    def list(self, ctx: RequestContext, query: ImageQuery) -> Sequence[Image]:
+        return self._call(operations.IMAGES_LIST, ctx, query=query)
+
+    def update(self, ctx: RequestContext, image_id: str, changes: ImageChanges, from_status: frozenset[str] | None = None) -> Image:
+        return self._call(operations.IMAGES_UPDATE, ctx, image_id=image_id, changes=changes, from_status=from_status)
+
+    def activate(self, ctx: RequestContext, image_id: str, location: Location | None, size: int) -> Image:
+        return self._call(operations.IMAGES_ACTIVATE, ctx, image_id=image_id, location=location, size=size)
+
+    def delete(self, ctx: RequestContext, image_id: str, *, delayed: bool = False) -> Image:
+        return self._call(operations.IMAGES_DELETE, ctx, image_id=image_id, delayed=delayed)
+
+
+class _Uploads:
+    def __init__(self, call: _Caller) -> None:
+        self._call = call
+
+    def start(self, ctx: RequestContext, upload: Upload) -> Image:
+        return self._call(operations.UPLOADS_START, ctx, upload=upload)
+
+    def renew(self, attempts: Sequence[str]) -> None:
+        return self._call.for_service(operations.UPLOADS_RENEW, attempts=attempts)
+
+    def finish(self, ctx: RequestContext, image_id: str, attempt: str, data: StoredData) -> Image:
+        return self._call(operations.UPLOADS_FINISH, ctx, image_id=image_id, attempt=attempt, data=data)
+
+    def abandon(self, image_id: str, attempt: str, status: str) -> bool:
+        return self._call.for_service(operations.UPLOADS_ABANDON, image_id=image_id, attempt=attempt, status=status)
+
+    def leases(self) -> Sequence[tuple[Upload, bool]]:
+        return self._call.for_service(operations.UPLOADS_LEASES)
+
+    def take_over(self, image_id: str, attempt: str, new_attempt: str, worker: str) -> bool:
+        return self._call.for_service(operations.UPLOADS_TAKE_OVER, image_id=image_id, attempt=attempt, new_attempt=new_attempt, worker=worker)
+
+
+class _Locations:
+    def __init__(self, call: _Caller) -> None:
+        self._call = call
+
+    def condemned(self) -> Sequence[tuple[str, Location]]:
+        return self._call.for_service(operations.LOCATIONS_CONDEMNED)
+
+    def erased(self, location_id: int) -> None:
+        return self._call.for_service(operations.LOCATIONS_ERASED, location_id=location_id)
+
+
+class _Members:
+    def __init__(self, call: _Caller) -> None:
+        self._call = call
+
+    def list(self, ctx: RequestContext, image_id: str) -> Sequence[Member]:
+        return self._call(operations.MEMBERS_LIST, ctx, image_id=image_id)
+
+    def put(self, ctx: RequestContext, image_id: str, memberships: Sequence[Membership], *, replace: bool, maximum: int) -> None:
+        return self._call(operations.MEMBERS_PUT, ctx, image_id=image_id, memberships=memberships, replace=replace, maximum=maximum)
+
+    def remove(self, ctx: RequestContext, image_id: str, member: str) -> None:
+        return self._call(operations.MEMBERS_REMOVE, ctx, image_id=image_id, member=member)
+
+    def shared_with(self, ctx: RequestContext, member: str) -> Sequence[Member]:
+        return self._call(operations.MEMBERS_SHARED_WITH, ctx, member=member)

@@ -1,0 +1,157 @@
+"""The table of operations: one row for each method of ``glance.interfaces.Registry``. Client and server both walk it.
+
+Rows about images and members have the classic paths and bodies (spec-v1 3); the others follow their style. What is not in the path travels in a
+JSON object, whatever the verb.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from glance import errors
+from glance.model.image import Image, Location, Upload
+from glance.registry import wire
+from glance.registry.wire import FLAG, INTEGER, TEXT, Codec, Slot, listing, optional, pair
+
+R = TypeVar("R")
+
+#: What stands for each name in braces; a member may contain anything.
+_SEGMENTS = {"image_id": r"[A-Za-z0-9-]{1,36}", "attempt": r"[^/]+", "member": r".+"}
+#: Paths of their own, so no image is called that.
+_RESERVED = frozenset({"detail"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operation(Generic[R]):
+    """One row.
+
+    ``part`` and ``method`` name the Protocol's method. ``repeatable``: doing it twice is as good as once. ``for_caller`` is off for methods without
+    context: the service itself asks.
+    """
+
+    part: str
+    method: str
+    verb: str
+    path: str
+    body: tuple[Slot[Any], ...]
+    answer: Slot[R]
+    repeatable: bool = False
+    for_caller: bool = True
+
+    def target(self, arguments: Mapping[str, Any]) -> str:
+        """The path with its names filled in. Raises ImageNotFound for what cannot be the id of an image."""
+        image_id = arguments.get("image_id")
+        if image_id is not None and (image_id in _RESERVED or not re.fullmatch(_SEGMENTS["image_id"], image_id)):
+            raise errors.ImageNotFound(image_id=image_id)
+        # Dots too, since ".." would be taken for a step up.
+        return re.sub(r"{(\w+)}", lambda name: quote(arguments[name[1]], safe="").replace(".", "%2E"), self.path)
+
+    def dump(self, arguments: Mapping[str, Any]) -> dict[str, object] | None:
+        """The body of the request, None where there is none."""
+        return wire.dump_slots(self.body, arguments.__getitem__) if self.body else None
+
+    def load(self, parameters: Mapping[str, str], document: object) -> dict[str, Any]:
+        """The arguments of a request: those of its path, and those of its body. Raises Invalid."""
+        return {**parameters, **wire.load_slots(self.body, document)}
+
+
+def pattern(path: str) -> re.Pattern[str]:
+    """Matches the paths that a template with names in braces stands for."""
+    return re.compile(re.sub(r"{(\w+)}", lambda name: f"(?P<{name[1]}>{_SEGMENTS[name[1]]})", path))
+
+
+def _load_states(data: object) -> frozenset[str] | None:
+    """Classic clients name one state."""
+    if isinstance(data, str):
+        return frozenset({data})
+    states = optional(listing(TEXT)).load(data)
+    return None if states is None else frozenset(states)
+
+
+_STATES: Codec[frozenset[str] | None] = Codec(lambda states: None if states is None else sorted(states), _load_states)
+
+_NOTHING: Slot[None] = Slot("", Codec(lambda _: None, lambda _: None), default=None)
+_IMAGE: Slot[Image] = Slot("image", wire.IMAGE)
+_MEMBERS = listing(wire.MEMBER)
+_HELD: Slot[bool] = Slot("held", FLAG)
+_LEASE: Codec[tuple[Upload, bool]] = pair(Slot("upload", wire.UPLOAD), Slot("expired", FLAG))
+_CONDEMNED: Codec[tuple[str, Location]] = pair(Slot("image_id", TEXT), Slot("location", wire.LOCATION))
+
+IMAGES_CREATE = Operation("images", "create", "POST", "/images", (Slot("image", wire.NEW_IMAGE),), _IMAGE)
+IMAGES_GET = Operation("images", "get", "GET", "/images/{image_id}", (), _IMAGE, repeatable=True)
+IMAGES_LIST = Operation("images", "list", "POST", "/images/query", (Slot("query", wire.QUERY),), Slot("images", listing(wire.IMAGE)), repeatable=True)
+IMAGES_UPDATE = Operation(
+    "images",
+    "update",
+    "PUT",
+    "/images/{image_id}",
+    (Slot("image", wire.CHANGES, "changes"), Slot("from_state", _STATES, "from_status", default=None)),
+    _IMAGE,
+)
+IMAGES_ACTIVATE = Operation(
+    "images", "activate", "POST", "/images/{image_id}/activate", (Slot("location", optional(wire.LOCATION)), Slot("size", INTEGER)), _IMAGE
+)
+IMAGES_DELETE = Operation("images", "delete", "DELETE", "/images/{image_id}", (Slot("delayed", FLAG, default=False),), _IMAGE)
+
+UPLOADS_START = Operation("uploads", "start", "POST", "/uploads", (Slot("upload", wire.UPLOAD),), _IMAGE)
+UPLOADS_RENEW = Operation(
+    "uploads", "renew", "POST", "/uploads/renew", (Slot("attempts", listing(TEXT)),), _NOTHING, repeatable=True, for_caller=False
+)
+UPLOADS_FINISH = Operation("uploads", "finish", "POST", "/images/{image_id}/uploads/{attempt}/finish", (Slot("data", wire.STORED_DATA),), _IMAGE)
+UPLOADS_ABANDON = Operation(
+    "uploads", "abandon", "POST", "/images/{image_id}/uploads/{attempt}/abandon", (Slot("status", TEXT),), _HELD, for_caller=False
+)
+UPLOADS_LEASES = Operation("uploads", "leases", "GET", "/uploads", (), Slot("uploads", listing(_LEASE)), repeatable=True, for_caller=False)
+UPLOADS_TAKE_OVER = Operation(
+    "uploads",
+    "take_over",
+    "POST",
+    "/images/{image_id}/uploads/{attempt}/take-over",
+    (Slot("new_attempt", TEXT), Slot("worker", TEXT)),
+    _HELD,
+    for_caller=False,
+)
+
+LOCATIONS_CONDEMNED = Operation(
+    "locations", "condemned", "GET", "/locations/condemned", (), Slot("locations", listing(_CONDEMNED)), repeatable=True, for_caller=False
+)
+LOCATIONS_ERASED = Operation(
+    "locations", "erased", "POST", "/locations/erased", (Slot("location_id", INTEGER),), _NOTHING, repeatable=True, for_caller=False
+)
+
+MEMBERS_LIST = Operation("members", "list", "GET", "/images/{image_id}/members", (), Slot("members", _MEMBERS), repeatable=True)
+MEMBERS_PUT = Operation(
+    "members",
+    "put",
+    "PUT",
+    "/images/{image_id}/members",
+    (Slot("memberships", listing(wire.MEMBERSHIP)), Slot("replace", FLAG, default=True), Slot("maximum", INTEGER, default=-1)),
+    _NOTHING,
+)
+MEMBERS_REMOVE = Operation("members", "remove", "DELETE", "/images/{image_id}/members/{member}", (), _NOTHING)
+MEMBERS_SHARED_WITH = Operation("members", "shared_with", "GET", "/shared-images/{member}", (), Slot("shared_images", _MEMBERS), repeatable=True)
+
+OPERATIONS: tuple[Operation[Any], ...] = (
+    IMAGES_CREATE,
+    IMAGES_GET,
+    IMAGES_LIST,
+    IMAGES_UPDATE,
+    IMAGES_ACTIVATE,
+    IMAGES_DELETE,
+    UPLOADS_START,
+    UPLOADS_RENEW,
+    UPLOADS_FINISH,
+    UPLOADS_ABANDON,
+    UPLOADS_LEASES,
+    UPLOADS_TAKE_OVER,
+    LOCATIONS_CONDEMNED,
+    LOCATIONS_ERASED,
+    MEMBERS_LIST,
+    MEMBERS_PUT,
+    MEMBERS_REMOVE,
+    MEMBERS_SHARED_WITH,
+)

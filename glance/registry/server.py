@@ -1,0 +1,211 @@
+"""glance-registry: a WSGI application that serves any ``Registry`` on the wire of ``operations``, and what else clients of 2012 sent.
+
+It trusts its callers' identity headers and shows where image data is (spec-v1 3), so it must be reachable for glance-api only.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import orjson
+import webob
+
+from glance import errors
+from glance.context import RequestContext, from_headers, unauthenticated
+from glance.interfaces import Registry
+from glance.model import query
+from glance.registry import operations, wire
+from glance.registry.operations import OPERATIONS, Operation
+
+LOG = logging.getLogger(__name__)
+
+#: Bytes that a request's body may have.
+BODY_LIMIT = 16 * 1024 * 1024
+
+_STATUSES: dict[type[errors.GlanceError], int] = {
+    errors.Invalid: 400,
+    errors.NotAuthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.LimitExceeded: 413,
+    errors.RangeNotSatisfiable: 416,
+    errors.Unavailable: 503,
+    errors.GlanceError: 500,
+}
+
+Handler = Callable[[webob.Request, RequestContext, dict[str, str]], webob.Response]
+
+
+class RegistryApp:
+    """The application.
+
+    With ``secret`` every request must bring it in X-Glance-Registry-Secret; without one (None or "") all callers are trusted. A request without
+    identity headers is an administrator's, or refused where ``anonymous_is_admin`` is off. ``default_limit``, ``max_limit`` and ``id_format`` are
+    for the classic lists (``glance.model.query``).
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        secret: str | None,
+        default_limit: int,
+        max_limit: int,
+        anonymous_is_admin: bool = True,
+        id_format: query.IdFormat = "uuid",
+    ) -> None:
+        self._registry = registry
+        self._secret = secret.encode() if secret else None
+        self._anonymous_is_admin = anonymous_is_admin
+        self._parse = partial(query.parse, default_limit=default_limit, max_limit=max_limit, id_format=id_format)
+        self._routes: list[tuple[str, re.Pattern[str], Handler]] = [
+            ("GET", operations.pattern("/?"), self._list_brief),
+            ("GET", operations.pattern("/images/?"), self._list_brief),
+            ("GET", operations.pattern("/images/detail"), self._list_detail),
+            ("PUT", operations.pattern("/images/{image_id}/members/{member}"), self._put_member),
+            *((row.verb, operations.pattern(row.path), partial(self._operate, row)) for row in OPERATIONS),
+        ]
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        return self._respond(webob.Request(environ))(environ, start_response)
+
+    def _respond(self, request: webob.Request) -> webob.Response:
+        path = request.environ.get("PATH_INFO", "")
+        if path == "/healthcheck":
+            return _text("OK")
+        if not self._is_trusted(request):
+            LOG.warning("A request from %s did not bring the registry's secret", request.remote_addr)
+            return _text("The registry's secret is required.", 401)
+        try:
+            return self._dispatch(request, path.encode("latin-1").decode())
+        except UnicodeDecodeError:
+            return _error(request, errors.Invalid(reason="The request is not valid UTF-8."))
+        except errors.GlanceError as error:
+            return _error(request, error)
+        except Exception:
+            LOG.exception("A registry request failed: %s", request.method)
+            return _error(request, errors.GlanceError())
+
+    def _is_trusted(self, request: webob.Request) -> bool:
+        given = request.environ.get("HTTP_X_GLANCE_REGISTRY_SECRET", "")
+        return self._secret is None or hmac.compare_digest(given.encode("latin-1"), self._secret)
+
+    def _dispatch(self, request: webob.Request, path: str) -> webob.Response:
+        found = [(verb, match, handle) for verb, pattern, handle in self._routes if (match := pattern.fullmatch(path))]
+        if not found:
+            raise errors.NotFound(reason="The registry has no such path.")
+        for verb, match, handle in found:
+            if verb == request.method:
+                return handle(request, self._context(request), match.groupdict())
+        answer = _text("The method is not allowed here.", 405)
+        answer.allow = sorted({verb for verb, _match, _handle in found})
+        return answer
+
+    def _context(self, request: webob.Request) -> RequestContext:
+        headers = {
+            name[5:].replace("_", "-").title(): value.encode("latin-1").decode()
+            for name, value in request.environ.items()
+            if name.startswith("HTTP_X_")
+        }
+        ctx = from_headers(headers)
+        if ctx is not None:
+            return ctx
+        if "X-Identity-Status" in headers or not self._anonymous_is_admin:
+            raise errors.NotAuthenticated
+        return unauthenticated(headers.get("X-Openstack-Request-Id", ""))
+
+    def _operate(self, row: Operation[Any], request: webob.Request, ctx: RequestContext, parameters: dict[str, str]) -> webob.Response:
+        document = _document(request)
+        if row in _CLASSIC_BODIES:
+            document = _CLASSIC_BODIES[row](request, ctx, document)
+        arguments = row.load(parameters, document)
+        method = getattr(getattr(self._registry, row.part), row.method)
+        if row.for_caller:
+            result = method(ctx, **arguments)
+        elif ctx.is_admin:
+            result = method(**arguments)
+        else:
+            raise errors.Forbidden(reason="Only the service itself may ask for that.")
+        if not row.answer.key:
+            return webob.Response(status=204, content_type=None)
+        return _json({row.answer.key: row.answer.codec.dump(result)})
+
+    def _list_brief(self, request: webob.Request, ctx: RequestContext, _parameters: dict[str, str]) -> webob.Response:
+        images = self._registry.images.list(ctx, self._parse(dict(request.GET), is_admin=ctx.is_admin))
+        return _json({"images": [wire.dump_brief(image) for image in images]})
+
+    def _list_detail(self, request: webob.Request, ctx: RequestContext, _parameters: dict[str, str]) -> webob.Response:
+        images = self._registry.images.list(ctx, self._parse(dict(request.GET), is_admin=ctx.is_admin))
+        return _json({"images": [wire.IMAGE.dump(image) for image in images]})
+
+    def _put_member(self, request: webob.Request, ctx: RequestContext, parameters: dict[str, str]) -> webob.Response:
+        document = _document(request)
+        given = wire.Slot("member", wire.table(wire.ANYTHING), default={}).load(document)
+        membership = wire.MEMBERSHIP.load({**given, "member_id": parameters["member"]})
+        self._registry.members.put(ctx, parameters["image_id"], [membership], replace=False, maximum=-1)
+        return webob.Response(status=204, content_type=None)
+
+
+def _document(request: webob.Request) -> object:
+    """The JSON of the body; an empty body is as good as an empty object."""
+    if (request.content_length or 0) > BODY_LIMIT:
+        raise errors.LimitExceeded(reason=f"The request body is longer than {BODY_LIMIT} bytes.")
+    body = request.environ["wsgi.input"].read(request.content_length or 0)
+    try:
+        return orjson.loads(body) if body else {}
+    except orjson.JSONDecodeError:
+        raise errors.BodyMalformed(reason="Malformed JSON in request body.") from None
+
+
+def _new_image(_request: webob.Request, ctx: RequestContext, document: object) -> object:
+    """Classic writers leave out the status of an active image, and the owner when it is the caller."""
+    image = wire.load_object(wire.load_object(document).get("image"))
+    return {"image": {"status": "active", "owner": ctx.owner, **image}}
+
+
+def _changed_image(request: webob.Request, _ctx: RequestContext, document: object) -> object:
+    """Classic writers ask by a header to drop the other properties."""
+    if request.headers.get("X-Glance-Registry-Purge-Props", "").lower() != "true":
+        return document
+    body = wire.load_object(document)
+    return {**body, "image": {**wire.load_object(body.get("image")), "purge_props": True}}
+
+
+def _memberships(_request: webob.Request, _ctx: RequestContext, document: object) -> object:
+    """Clients of 2011 send the list alone, or one membership (spec-v1 2.11)."""
+    if isinstance(document, list):
+        return {"memberships": document}
+    if isinstance(document, dict) and "member_id" in document:
+        return {"memberships": [document]}
+    return document
+
+
+_CLASSIC_BODIES: Mapping[Operation[Any], Callable[[webob.Request, RequestContext, object], object]] = {
+    operations.IMAGES_CREATE: _new_image,
+    operations.IMAGES_UPDATE: _changed_image,
+    operations.MEMBERS_PUT: _memberships,
+}
+
+
+def _json(document: object, status: int = 200) -> webob.Response:
+    return webob.Response(body=orjson.dumps(document), status=status, content_type="application/json", charset="UTF-8")
+
+
+def _text(message: str, status: int = 200) -> webob.Response:
+    return webob.Response(text=message, status=status, content_type="text/plain", charset="UTF-8")
+
+
+def _error(request: webob.Request, error: errors.GlanceError) -> webob.Response:
+    """As our own client wants it, or as plain text with the status first."""
+    status = next(_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES)
+    if "application/json" in request.headers.get("Accept", ""):
+        return _json(wire.dump_error(error), status)
+    answer = _text(error.message, status)
+    answer.text = f"{answer.status}\n\n{error.message}\n"
+    return answer

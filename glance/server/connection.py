@@ -1,0 +1,111 @@
+"""One client's connection, as a native thread uses it: blocking, with limits on how slow the other side may be."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from time import monotonic
+
+from glance import errors
+
+#: Bytes per second that a peer must move on average while it is waited for; far below any working line.
+LEAST_RATE = 128
+_SENDFILE_STEP = 64 * 1024 * 1024
+
+
+class PeerGone(Exception):
+    """The client went away, or is too slow to be served, while an answer was sent to it."""
+
+
+class Pace:
+    """Watches how fast a peer is: LEAST_RATE bytes per second, averaged over ``window`` seconds of waiting. Raises TimeoutError."""
+
+    def __init__(self, window: float) -> None:
+        self._window = window
+        self._waited = 0.0
+        self._moved = 0
+
+    def add(self, seconds: float, size: int) -> None:
+        self._waited += seconds
+        self._moved += size
+        if self._waited >= self._window:
+            if self._moved < LEAST_RATE * self._waited:
+                raise TimeoutError
+            self._waited = 0.0
+            self._moved = 0
+
+
+class Connection:
+    """A socket and what was received from it beyond what has been used."""
+
+    def __init__(self, sock: socket.socket, peer: tuple[str, int]) -> None:
+        self.sock = sock
+        self.peer = peer
+        self.buffer = bytearray()
+        self._timeout = 0.0
+        self._pace = Pace(0)
+
+    def block(self, timeout: float) -> None:
+        """From now on calls wait, at most ``timeout`` seconds without progress."""
+        self._timeout = timeout
+        self._pace = Pace(timeout)
+        self.sock.settimeout(timeout)
+
+    def receive(self, size: int) -> bytes:
+        """What has arrived, at most ``size`` bytes; b"" when the client closed its side. Raises ClientDisconnected."""
+        if self.buffer:
+            data = bytes(self.buffer[:size])
+            del self.buffer[:size]
+            return data
+        started = monotonic()
+        try:
+            data = self.sock.recv(size)
+            self._pace.add(monotonic() - started, len(data))
+        except OSError as error:
+            raise errors.ClientDisconnected from error
+        return data
+
+    def unread(self, data: bytes) -> None:
+        """Puts ``data`` back in front of what is received next."""
+        self.buffer[:0] = data
+
+    def send(self, data: bytes) -> None:
+        """Sends all of ``data``. Raises PeerGone."""
+        view = memoryview(data)
+        try:
+            while view:
+                started = monotonic()
+                sent = self.sock.send(view)
+                self._pace.add(monotonic() - started, sent)
+                view = view[sent:]
+        except OSError as error:
+            raise PeerGone from error
+
+    def sendfile(self, source: int, offset: int, count: int) -> int:
+        """Sends up to ``count`` bytes of a regular file by the kernel alone; returns how many there were. Raises PeerGone."""
+        sent = 0
+        while sent < count:
+            try:
+                step = os.sendfile(self.sock.fileno(), source, offset + sent, min(count - sent, _SENDFILE_STEP))
+            except BlockingIOError:
+                self._wait_until_writable()
+                continue
+            except ConnectionError as error:
+                raise PeerGone from error
+            if step == 0:
+                break
+            self._pace.add(0, step)
+            sent += step
+        return sent
+
+    def _wait_until_writable(self) -> None:
+        poller = select.poll()
+        poller.register(self.sock, select.POLLOUT)
+        started = monotonic()
+        try:
+            if not poller.poll(self._timeout * 1000):
+                raise TimeoutError
+            self._pace.add(monotonic() - started, 0)
+        except TimeoutError as error:
+            raise PeerGone from error

@@ -1,0 +1,90 @@
+"""The listening socket, TLS, and the limit of open files."""
+
+from __future__ import annotations
+
+import errno
+import resource
+import socket
+import ssl
+import time
+
+from glance import errors
+from glance.server.settings import ServerSettings
+
+_RETRY = 0.5
+_OPEN_FILES = 32768
+
+
+def bind(settings: ServerSettings, patience: float = 30) -> socket.socket:
+    """A listening socket that does not block; its options are inherited by what it accepts.
+
+    An address in use is tried again for ``patience`` seconds. Raises ConfigurationError.
+    """
+    place = f"{settings.bind_host}:{settings.bind_port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.bind_host or None, settings.bind_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise errors.ConfigurationError(reason=f"Could not bind to {place}: {error.strerror}") from error
+    sock = socket.socket(family, kind, protocol)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, settings.tcp_keepidle)
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            sock.bind(address)
+            sock.listen(settings.backlog)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                sock.close()
+                raise errors.ConfigurationError(reason=f"Could not bind to {place}: {error.strerror}") from error
+            if time.monotonic() + _RETRY > deadline:
+                sock.close()
+                raise errors.ConfigurationError(reason=f"Could not bind to {place} after trying for {patience:g} seconds") from error
+            time.sleep(_RETRY)
+        else:
+            sock.setblocking(False)
+            return sock
+
+
+def tls_context(settings: ServerSettings) -> ssl.SSLContext | None:
+    """None where no certificate is configured. Raises ConfigurationError."""
+    if settings.cert_file is None or settings.key_file is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.cert_file, settings.key_file)
+        if settings.ca_file:
+            context.load_verify_locations(settings.ca_file)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except OSError as error:
+        raise errors.ConfigurationError(reason=f"The TLS certificate, key or CA file cannot be used: {error.strerror or error}") from error
+    return context
+
+
+def url_of(listener: socket.socket, settings: ServerSettings) -> str:
+    """The address as a URL, with the port that was really bound."""
+    host, port = listener.getsockname()[:2]
+    if listener.family == socket.AF_INET6:
+        host = f"[{host}]"
+    return f"{'https' if settings.cert_file else 'http'}://{host}:{port}/"
+
+
+def raise_file_limit() -> None:
+    """Lets this process and its children open as many files as the system allows, within reason: connections need descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def connection_limit() -> int:
+    """Connections that one process may hold: half of its descriptors, the rest is for what requests open."""
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        soft = _OPEN_FILES
+    return max(4, (soft - 32) // 2)

@@ -1,0 +1,219 @@
+"""The parent process: binds, forks workers, replaces them when they die or when the configuration changed. It never serves."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from glance import errors
+from glance.server.listening import bind, raise_file_limit, tls_context
+from glance.server.loads import Loads
+from glance.server.settings import Service
+from glance.server.signals import SignalPipe
+from glance.server.worker import RETIRE, Worker, log_failed_reload
+
+LOG = logging.getLogger(__name__)
+
+_UMASK = 0o027
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+_BLOCKED = (*_SIGNALS, RETIRE)
+#: A worker that lived less than this many seconds is replaced only after a pause, which doubles up to the longest one.
+_SETTLED = 5.0
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 30.0
+#: Seconds after ``drain_timeout`` until workers that are still there are killed.
+_GRACE = 5.0
+
+
+def serve(load: Callable[[], Service]) -> int:
+    """Serves what ``load`` makes until SIGTERM or SIGINT, and returns the exit status. SIGHUP loads anew, without dropping a request.
+
+    ``load`` is called in the parent process, before anything else, and must leave no threads and no connections. Raises ConfigurationError when
+    the first one does, or when the address cannot be bound.
+    """
+    service = load()
+    tls_context(service.settings)
+    raise_file_limit()
+    os.umask(_UMASK)
+    listener = bind(service.settings)
+    if service.settings.workers == 0:
+        return Worker(service, listener, reload=load).run()
+    return Parent(load, service, listener).run()
+
+
+@dataclass(slots=True)
+class Child:
+    """A worker process. ``ready`` is the pipe on which it reports that it serves."""
+
+    pid: int
+    generation: int
+    index: int
+    ready: int
+    serving: bool = False
+    retired: bool = False
+    since: float = 0.0
+
+
+class Parent:
+    """Keeps as many workers of the newest generation as configured; older ones retire once these are ready."""
+
+    def __init__(self, load: Callable[[], Service], service: Service, listener: socket.socket) -> None:
+        self._load = load
+        self._service = service
+        self._listener = listener
+        self._generation = 0
+        self._loads = Loads(service.settings.workers)
+        self._children: dict[int, Child] = {}
+        self._pause = 0.0
+        self._next_start = 0.0
+        self._signals = SignalPipe(_SIGNALS)
+        # The workers notice its end: nobody ever writes, and only this process holds it open.
+        self._lifeline, self._life = os.pipe()
+
+    def run(self) -> int:
+        """Works until a signal ends it; returns the exit status."""
+        while True:
+            self._start_missing()
+            self._retire_old()
+            numbers = self._wait()
+            if numbers & {signal.SIGTERM, signal.SIGINT}:
+                break
+            self._reap()
+            if signal.SIGHUP in numbers:
+                self._reload()
+        self._end()
+        return 0
+
+    @property
+    def _wanted(self) -> int:
+        return max(1, self._service.settings.workers)
+
+    def _current(self) -> list[Child]:
+        return [child for child in self._children.values() if child.generation == self._generation]
+
+    def _start_missing(self) -> None:
+        if monotonic() < self._next_start:
+            return
+        taken = {child.index for child in self._current()}
+        for index in range(self._wanted):
+            if index not in taken:
+                self._fork(index)
+
+    def _fork(self, index: int) -> None:
+        reader, writer = os.pipe()
+        gc.freeze()
+        # A signal that comes before the child has its own pipe must neither be lost nor be taken for the parent's.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
+        pid = os.fork()
+        if pid == 0:
+            self._be_worker(index, reader, writer)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
+        os.close(writer)
+        self._children[pid] = Child(pid, self._generation, index, reader, since=monotonic())
+
+    def _be_worker(self, index: int, reader: int, writer: int) -> None:
+        """In the child; does not return."""
+        status = 1
+        try:
+            self._signals.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.close(self._life)
+            os.close(reader)
+            for child in self._children.values():
+                os.close(child.ready)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
+            worker = Worker(self._service, self._listener, loads=self._loads, index=index, lifeline=self._lifeline)
+            status = worker.run(ready=lambda: _report(writer))
+        except errors.GlanceError as error:
+            LOG.error("A worker could not start: %s", error.message)
+        except BaseException:
+            LOG.exception("A worker ended unexpectedly")
+        finally:
+            logging.shutdown()
+            os._exit(status)
+
+    def _wait(self) -> set[int]:
+        """Sleeps until something happens; returns the signals that came."""
+        poller = select.poll()
+        poller.register(self._signals, select.POLLIN)
+        starting = {child.ready: child for child in self._children.values() if not child.serving}
+        for descriptor in starting:
+            poller.register(descriptor, select.POLLIN)
+        missing = len(self._current()) < self._wanted
+        timeout = max(0.0, self._next_start - monotonic()) * 1000 + 1 if missing else None
+        for descriptor, _events in poller.poll(timeout):
+            if descriptor in starting:
+                starting[descriptor].serving = os.read(descriptor, 1) != b""
+        return self._signals.read()
+
+    def _reap(self) -> None:
+        for child in list(self._children.values()):
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            if pid == 0:
+                continue
+            del self._children[pid]
+            os.close(child.ready)
+            if not child.retired:
+                self._note_death(child, os.waitstatus_to_exitcode(status))
+
+    def _note_death(self, child: Child, code: int) -> None:
+        LOG.warning("Worker %d ended with status %d; another one is started", child.pid, code)
+        if child.serving and monotonic() - child.since >= _SETTLED:
+            self._pause = 0.0
+        else:
+            self._pause = min(max(_FIRST_PAUSE, 2 * self._pause), _LONGEST_PAUSE)
+        self._next_start = monotonic() + self._pause
+
+    def _reload(self) -> None:
+        try:
+            service = self._load()
+            tls_context(service.settings)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the new configuration, the old one goes on
+            log_failed_reload(error)
+            return
+        old, new = self._service.settings, service.settings
+        if (old.bind_host, old.bind_port) != (new.bind_host, new.bind_port):
+            LOG.warning("A new address is used only after a restart")
+        self._service = service
+        self._generation += 1
+        self._loads = Loads(self._wanted)
+        self._pause = self._next_start = 0.0
+        LOG.info("Configuration reloaded; new workers are started")
+
+    def _retire_old(self) -> None:
+        current = self._current()
+        succeeded = len(current) == self._wanted and all(child.serving for child in current)
+        for child in self._children.values():
+            outdated = child.generation != self._generation and not child.retired
+            if outdated and (succeeded or not child.serving):
+                child.retired = True
+                os.kill(child.pid, RETIRE if child.serving else signal.SIGTERM)
+
+    def _end(self) -> None:
+        """Lets the workers finish their requests; kills those that do not end."""
+        self._listener.close()
+        for child in self._children.values():
+            child.retired = True
+            os.kill(child.pid, signal.SIGTERM)
+        deadline = monotonic() + self._service.settings.drain_timeout + _GRACE
+        poller = select.poll()
+        poller.register(self._signals, select.POLLIN)
+        while self._children and monotonic() < deadline:
+            poller.poll((deadline - monotonic()) * 1000)
+            self._signals.read()
+            self._reap()
+        for child in self._children.values():
+            LOG.error("Worker %d did not end, and is killed", child.pid)
+            os.kill(child.pid, signal.SIGKILL)
+
+
+def _report(writer: int) -> None:
+    os.write(writer, b"1")
+    os.close(writer)

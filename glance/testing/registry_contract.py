@@ -1,0 +1,30 @@
+"""The suite that every registry passes. A registry's test class inherits it and supplies two fixtures::
+
+class TestSqlRegistry(RegistryContract):
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return Clock()
+
+    @pytest.fixture
+    def registry(self, clock: Clock) -> Registry: ...
+
+    @pytest.fixture
+    def advance(self, clock: Clock) -> Advance:
+        return clock.advance
+"""
+
+from __future__ import annotations
+
+from glance.testing.registry_rules.deletes import DeleteRules
+from glance.testing.registry_rules.images import ImageRules
+from glance.testing.registry_rules.lists import ListRules
+from glance.testing.registry_rules.members import MemberRules
+from glance.testing.registry_rules.scene import Advance, Clock
+from glance.testing.registry_rules.uploads import UploadRules
+from glance.testing.registry_rules.visibility import VisibilityRules
+
+__all__ = ["Advance", "Clock", "RegistryContract"]
+
+
+class RegistryContract(ImageRules, ListRules, VisibilityRules, DeleteRules, UploadRules, MemberRules):
+    """Every rule of ``glance.interfaces.Registry``."""

@@ -1,0 +1,193 @@
+"""Rules of ``MemberRecords``."""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+
+import pytest
+
+from glance import errors
+from glance.context import RequestContext
+from glance.interfaces import Registry
+from glance.model.image import Image, ImageQuery, Member, Membership
+from glance.testing.registry_rules.scene import ADMIN, ALICE, BOB, CAROL, NOBODY, Scene, at_once, create, kinds, share
+
+
+def put(registry: Registry, ctx: RequestContext, image: Image, *members: str, replace: bool = False, maximum: int = -1) -> None:
+    registry.members.put(ctx, image.id, [Membership(member) for member in members], replace=replace, maximum=maximum)
+
+
+def members(registry: Registry, image: Image, ctx: RequestContext = ADMIN) -> dict[str, bool]:
+    """Each member with whether it may share."""
+    return {one.member: one.can_share for one in registry.members.list(ctx, image.id)}
+
+
+class MemberRules(Scene):
+    def test_put_when_members_are_new_adds_them(self, registry: Registry) -> None:
+        image = create(registry)
+        registry.members.put(ALICE, image.id, [Membership("bob"), Membership("carol", can_share=True)], replace=False, maximum=-1)
+        assert registry.members.list(ALICE, image.id) == [Member(image.id, "bob"), Member(image.id, "carol", can_share=True)]
+
+    def test_put_when_a_member_exists_changes_only_what_is_given(self, registry: Registry) -> None:
+        image = create(registry)
+        for can_share, expected in ((True, True), (None, True), (False, False), (None, False)):
+            share(registry, image, "bob", can_share=can_share)
+            assert members(registry, image) == {"bob": expected}
+
+    def test_put_without_replace_keeps_the_others(self, registry: Registry) -> None:
+        image = create(registry)
+        put(registry, ALICE, image, "bob")
+        put(registry, ALICE, image, "carol")
+        put(registry, ALICE, image)
+        assert members(registry, image) == {"bob": False, "carol": False}
+
+    def test_put_with_replace_removes_the_others(self, registry: Registry) -> None:
+        image = create(registry)
+        share(registry, image, "bob", can_share=True)
+        put(registry, ALICE, image, "carol")
+        put(registry, ALICE, image, "bob", "dave", replace=True)
+        assert members(registry, image) == {"bob": True, "dave": False}
+        put(registry, ALICE, image, replace=True)
+        assert members(registry, image) == {}
+
+    def test_put_when_a_member_returns_begins_anew(self, registry: Registry) -> None:
+        image = create(registry)
+        share(registry, image, "bob", can_share=True)
+        registry.members.remove(ALICE, image.id, "bob")
+        put(registry, ALICE, image, "bob")
+        assert members(registry, image) == {"bob": False}
+
+    def test_put_when_one_name_comes_twice_lets_the_last_count(self, registry: Registry) -> None:
+        image = create(registry)
+        registry.members.put(ALICE, image.id, [Membership("bob"), Membership("bob", can_share=True)], replace=False, maximum=1)
+        assert members(registry, image) == {"bob": True}
+
+    def test_put_when_names_differ_in_case_keeps_them_apart(self, registry: Registry) -> None:
+        image = create(registry)
+        put(registry, ALICE, image, "bob", "BOB")
+        assert members(registry, image) == {"bob": False, "BOB": False}
+
+    def test_put_when_over_the_maximum_raises_and_changes_nothing(self, registry: Registry) -> None:
+        image = create(registry)
+        put(registry, ALICE, image, "a", "b", maximum=2)
+        with pytest.raises(errors.MemberQuotaExceeded, match="Attempted: 3, Maximum: 2"):
+            put(registry, ALICE, image, "c", maximum=2)
+        with pytest.raises(errors.MemberQuotaExceeded):
+            put(registry, ADMIN, image, "c", "d", "e", replace=True, maximum=2)
+        assert members(registry, image) == {"a": False, "b": False}
+        put(registry, ALICE, image, "c", "d", replace=True, maximum=2)
+        put(registry, ALICE, image, "c", maximum=1)
+        assert members(registry, image) == {"c": False, "d": False}
+
+    def test_put_when_many_add_at_once_never_passes_the_maximum(self, registry: Registry) -> None:
+        image = create(registry)
+        put(registry, ALICE, image, "a", "b", maximum=3)
+        results = at_once(*[partial(put, registry, ALICE, image, name, maximum=3) for name in "cdefgh"])
+        assert kinds(results) == [*["MemberQuotaExceeded"] * 5, "NoneType"]
+        assert len(members(registry, image)) == 3
+
+    def test_put_when_one_member_is_added_by_many_at_once_adds_it_once(self, registry: Registry) -> None:
+        image = create(registry)
+        assert at_once(*[partial(put, registry, ALICE, image, "bob")] * 4) == [None] * 4
+        assert members(registry, image) == {"bob": False}
+
+    def test_put_when_removed_at_once_succeeds_either_way(self, registry: Registry) -> None:
+        for _ in range(5):
+            image = create(registry)
+            put(registry, ALICE, image, "bob")
+            results = at_once(partial(put, registry, ALICE, image, "bob"), partial(registry.members.remove, ALICE, image.id, "bob"))
+            assert results == [None, None]
+
+    @pytest.mark.parametrize("visibility", ["shared", "private", "public"])
+    def test_put_when_shared_lets_the_member_see_and_list_the_image(self, registry: Registry, visibility: str) -> None:
+        image = create(registry, visibility=visibility)
+        put(registry, ALICE, image, "bob")
+        assert registry.images.get(BOB, image.id) == image
+        assert list(registry.images.list(BOB, ImageQuery())) == [image]
+
+    def test_sharing_by_whom_it_is_refused_raises(self, registry: Registry) -> None:
+        invisible, shared, public = create(registry), create(registry), create(registry, visibility="public")
+        put(registry, ALICE, shared, "bob", "dave")
+        put(registry, ALICE, public, "dave")
+        for image, error in ((invisible, errors.ImageNotFound), (shared, errors.ShareForbidden), (public, errors.ShareForbidden)):
+            with pytest.raises(error):
+                put(registry, BOB, image, "carol")
+            with pytest.raises(error):
+                registry.members.remove(BOB, image.id, "dave")
+        assert members(registry, shared) == {"bob": False, "dave": False}
+
+    def test_sharing_by_a_member_who_may_works(self, registry: Registry) -> None:
+        image = create(registry)
+        share(registry, image, "bob", can_share=True)
+        put(registry, BOB, image, "carol")
+        registry.members.remove(BOB, image.id, "bob")
+        assert members(registry, image) == {"carol": False}
+        with pytest.raises(errors.ImageNotFound):
+            put(registry, BOB, image, "bob")
+
+    def test_sharing_without_identity_raises(self, registry: Registry) -> None:
+        image = create(registry, visibility="public")
+        with pytest.raises(errors.NotAuthenticated):
+            put(registry, NOBODY, image, "bob")
+        with pytest.raises(errors.NotAuthenticated):
+            registry.members.remove(NOBODY, image.id, "bob")
+
+    def test_sharing_when_the_image_is_gone_or_unknown_raises(self, registry: Registry) -> None:
+        image = create(registry)
+        put(registry, ALICE, image, "bob")
+        registry.images.delete(ALICE, image.id)
+        for ctx in (ALICE, ADMIN):
+            for image_id in (image.id, str(uuid.uuid4()), "nope"):
+                with pytest.raises(errors.ImageNotFound):
+                    registry.members.put(ctx, image_id, [Membership("carol")], replace=False, maximum=-1)
+                with pytest.raises(errors.ImageNotFound):
+                    registry.members.remove(ctx, image_id, "bob")
+                with pytest.raises(errors.ImageNotFound):
+                    registry.members.list(ctx, image_id)
+
+    def test_remove_when_there_is_no_such_member_raises(self, registry: Registry) -> None:
+        image = create(registry)
+        put(registry, ALICE, image, "bob")
+        registry.members.remove(ALICE, image.id, "bob")
+        for member in ("bob", "carol"):
+            with pytest.raises(errors.MemberNotFound):
+                registry.members.remove(ALICE, image.id, member)
+
+    def test_remove_when_done_takes_the_image_away(self, registry: Registry) -> None:
+        image = create(registry)
+        put(registry, ALICE, image, "bob")
+        registry.members.remove(ALICE, image.id, "bob")
+        with pytest.raises(errors.ImageNotFound):
+            registry.images.get(BOB, image.id)
+        assert list(registry.images.list(BOB, ImageQuery())) == []
+
+    def test_list_shows_all_to_the_owner_and_its_own_row_to_a_member(self, registry: Registry) -> None:
+        image = create(registry, visibility="public")
+        put(registry, ALICE, image, "bob", "dave")
+        assert members(registry, image, ALICE) == {"bob": False, "dave": False}
+        assert members(registry, image, ADMIN) == {"bob": False, "dave": False}
+        assert members(registry, image, BOB) == {"bob": False}
+        assert members(registry, image, CAROL) == {}
+        assert members(registry, image, NOBODY) == {}
+
+    def test_list_when_the_image_is_invisible_raises(self, registry: Registry) -> None:
+        with pytest.raises(errors.ImageNotFound):
+            registry.members.list(BOB, create(registry).id)
+
+    def test_shared_with_shows_what_the_caller_may_know(self, registry: Registry) -> None:
+        mine, other = create(registry), create(registry, CAROL)
+        for image in (mine, other):
+            share(registry, image, "bob", can_share=True)
+        both = [Member(mine.id, "bob", can_share=True), Member(other.id, "bob", can_share=True)]
+        assert registry.members.shared_with(ADMIN, "bob") == both
+        assert registry.members.shared_with(BOB, "bob") == both
+        assert registry.members.shared_with(ALICE, "bob") == both[:1]
+        assert registry.members.shared_with(NOBODY, "bob") == []
+        assert registry.members.shared_with(ADMIN, "nobody") == []
+
+    def test_shared_with_when_a_membership_ended_leaves_it_out(self, registry: Registry) -> None:
+        image = create(registry)
+        put(registry, ALICE, image, "bob")
+        registry.members.remove(ALICE, image.id, "bob")
+        assert registry.members.shared_with(ADMIN, "bob") == []

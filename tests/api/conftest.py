@@ -1,0 +1,211 @@
+"""The API in this process: the real registry on SQLite, the real file store, and the applications that paste files name.
+
+Every test that takes ``api`` runs twice: straight into the WSGI application, and through a threaded HTTP server.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import pytest
+
+from glance import worker
+from glance.api.app import Composition, api_v1, context, unauthenticated_context, version_negotiation
+from glance.api.settings import ApiSettings
+from glance.db import migrate
+from glance.db.engine import DatabaseSettings, make_engine
+from glance.db.registry import SqlRegistry
+from glance.egress import Egress, EgressSettings
+from glance.interfaces import Registry
+from glance.policies.engine import PolicyEngine
+from glance.service import Limits, Services
+from glance.service.leases import Leases
+from glance.store.drivers.file import FileStore, FileStoreSettings
+from glance.store.drivers.http import HttpStore
+from glance.store.stores import StoreSet
+from glance.testing.wire import Answer, decoded
+
+Send = Callable[[str, str, Mapping[str, str], bytes | None], Answer]
+
+#: Headers of an image that every version of the API accepts, and of its data.
+RAW = {"x-image-meta-disk_format": "raw", "x-image-meta-container_format": "bare"}
+DATA = {"Content-Type": "application/octet-stream"}
+
+
+class Immediately:
+    """Background work done before ``submit`` returns: what follows it can be asserted at once."""
+
+    def submit(self, task: Callable[[], object]) -> None:
+        task()
+
+
+@dataclass
+class Api:
+    """One service and a way to reach it. ``headers`` go with every request."""
+
+    services: Services
+    settings: ApiSettings
+    images: Path
+    send: Send
+    headers: Mapping[str, str]
+
+    def request(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Answer:
+        return self.send(method, path, {**self.headers, **(headers or {})}, body)
+
+    def create(self, headers: Mapping[str, str] | None = None, body: bytes | None = None, path: str = "/v1/images") -> str:
+        """The id of a new image, active where it has a ``body``."""
+        answer = self.request("POST", path, {**RAW, **(DATA if body is not None else {}), **(headers or {})}, body)
+        assert answer.status == 201, answer.text
+        return str(answer.json["image"]["id"])
+
+    def show(self, image_id: str) -> dict[str, str]:
+        """The metadata of an image by header name, lower case."""
+        answer = self.request("HEAD", f"/v1/images/{image_id}")
+        assert answer.status == 200
+        return {name.lower(): value for name, value in answer.headers}
+
+    def names(self, query: str = "") -> list[str]:
+        """The names in a list, in its order."""
+        answer = self.request("GET", f"/v1/images{query}")
+        assert answer.status == 200, answer.text
+        return [image["name"] for image in answer.json["images"]]
+
+    def as_caller(self, project: str, roles: str = "member") -> Api:
+        """The same service as another caller sees it, behind the context filter."""
+        identity = {"X-Identity-Status": "Confirmed", "X-User-Id": f"user-of-{project}", "X-Tenant-Id": project, "X-Roles": roles}
+        return replace(self, headers=identity)
+
+
+def make_registry(directory: Path) -> Registry:
+    engine = make_engine(DatabaseSettings(connection=f"sqlite:///{directory}/glance.sqlite"))
+    migrate.sync(engine)
+    return SqlRegistry(engine)
+
+
+def make_services(directory: Path, registry: Registry, **changes: object) -> Services:
+    file = FileStore("file", FileStoreSettings(datadir=directory / "images"))
+    egress = Egress(EgressSettings(allowed_networks=("127.0.0.0/8",), allowed_ports=tuple(range(1024, 65536))))
+    stores = StoreSet([file, HttpStore("http", egress)], default="file")
+    file.check()
+    return Services(
+        registry=registry,
+        stores=stores,
+        policy=PolicyEngine(),
+        background=Immediately(),
+        leases=Leases(registry),
+        worker=worker.current,
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def pipeline(services: Services, settings: ApiSettings, *, trusted: bool) -> Composition:
+    """What the shipped paste file builds for the flavors "" and "trusted-auth"."""
+    who = context({}) if trusted else unauthenticated_context({})
+    return Composition(version_negotiation({})(who(api_v1({}))), services, settings)
+
+
+def wsgi_sender(application: Composition) -> Send:
+    def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        raw, _, query = path.partition("?")
+        environ = {
+            "REQUEST_METHOD": method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": raw,
+            "QUERY_STRING": query,
+            "SERVER_NAME": "testserver",
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "HTTP_HOST": "testserver",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BytesIO(body or b""),
+            "wsgi.errors": io.StringIO(),
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        if body is not None:
+            environ["CONTENT_LENGTH"] = str(len(body))
+        for name, value in headers.items():
+            key = name.upper().replace("-", "_")
+            environ[key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"] = value.encode().decode("latin-1")
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+        chunks = application(environ, lambda status, lines, exc_info=None: started.append((status, lines)))
+        try:
+            content = b"".join(chunks)
+        finally:
+            getattr(chunks, "close", lambda: None)()
+        [(status, lines)] = started
+        return Answer(int(status[:3]), decoded(lines), content)
+
+    return send
+
+
+class ThreadedServer(ThreadingMixIn, WSGIServer):
+    daemon_threads = False
+
+
+class QuietHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests print nothing."""
+
+
+def http_sender(port: int) -> Send:
+    def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            connection.request(method, path, body, {name: value.encode().decode("latin-1") for name, value in headers.items()})
+            answer = connection.getresponse()
+            return Answer(answer.status, decoded(answer.getheaders()), answer.read())
+        finally:
+            connection.close()
+
+    return send
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    registry = make_registry(tmp_path)
+    yield registry
+    registry.close()
+
+
+@pytest.fixture
+def make_api(tmp_path: Path, registry: Registry) -> Callable[..., Api]:
+    """A service of chosen settings, reached without a server."""
+
+    def make(*, trusted: bool = False, settings: ApiSettings | None = None, limits: Limits | None = None, **changes: object) -> Api:
+        services = make_services(tmp_path, registry, limits=limits or Limits(), **changes)
+        chosen = settings or ApiSettings()
+        return Api(services, chosen, tmp_path / "images", wsgi_sender(pipeline(services, chosen, trusted=trusted)), {})
+
+    return make
+
+
+@pytest.fixture(params=["wsgi", "threads"])
+def api(request: pytest.FixtureRequest, make_api: Callable[..., Api]) -> Iterator[Api]:
+    """The service without identity, straight and through a threaded server."""
+    straight = make_api()
+    if request.param == "wsgi":
+        yield straight
+        return
+    application = pipeline(straight.services, straight.settings, trusted=False)
+    with make_server("127.0.0.1", 0, application, ThreadedServer, QuietHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield replace(straight, send=http_sender(server.server_port))
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def shared_api(make_api: Callable[..., Api]) -> Api:
+    """The service behind trusted identity headers."""
+    return make_api(trusted=True)

@@ -1,0 +1,94 @@
+"""Which version a request speaks to, and what is answered when nothing fits (spec-v1 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from glance.api.settings import ApiSettings
+from tests.api.conftest import Api
+
+VENDOR = "application/vnd.openstack.images-"
+
+
+@pytest.mark.parametrize("path", ["/", "/v9/images", "/v1.7/x", "/foo", "/v2/images", "//evil.example/v1", "/images2"])
+def test_path_when_it_names_no_version_then_300_with_the_document(api: Api, path: str) -> None:
+    answer = api.request("GET", path)
+    assert answer.status == 300
+    assert [(one["id"], one["status"]) for one in answer.json["versions"]] == [("v1.1", "CURRENT"), ("v1.0", "SUPPORTED")]
+    assert all(one["links"][0]["href"].endswith("/v1/") for one in answer.json["versions"])
+
+
+def test_versions_when_asked_for_then_200(api: Api) -> None:
+    assert api.request("GET", "/versions").status == api.request("GET", "/versions/").status == 200
+
+
+def test_version_when_without_slash_then_redirected(api: Api) -> None:
+    answer = api.request("GET", "/v1")
+    assert (answer.status, answer.body) == (302, b"")
+    assert answer.header("Location").endswith("/v1/")
+
+
+@pytest.mark.parametrize("path", ["/v1/images", "/v1.0/images", "/v1.1/images", "/images"])
+def test_path_when_it_names_a_version_then_the_list(api: Api, path: str) -> None:
+    assert api.request("GET", path).json == {"images": []}
+
+
+@pytest.mark.parametrize(("version", "status"), [("v1", 200), ("v1.0", 200), ("v1.1", 200), ("v9", 300), ("v2", 300)])
+def test_accept_when_it_names_a_version_then_it_wins_over_the_path(api: Api, version: str, status: int) -> None:
+    assert api.request("GET", "/images", {"Accept": VENDOR + version}).status == status
+
+
+def test_accept_when_it_names_v1_then_the_answers_are_those_of_v1(api: Api) -> None:
+    api.create({"x-image-meta-is_public": "1"})
+    assert "uri" in api.request("GET", "/images").json["images"][0]
+    assert "uri" not in api.request("GET", "/images", {"Accept": VENDOR + "v1"}).json["images"][0]
+
+
+METHODS = {
+    ("PATCH", "/v1/images"): (405, "GET, POST"),
+    ("HEAD", "/v1/images/detail"): (405, "GET"),
+    ("PATCH", "/v1/images/x"): (405, "GET, HEAD, PUT, DELETE"),
+    ("POST", "/v1/images/x/members"): (405, "GET, PUT"),
+    ("GET", "/v1/images/x/members/y"): (405, "PUT, DELETE"),
+    ("OPTIONS", "/v1/images"): (405, "GET, POST"),
+    ("PROPFIND", "/v1/images"): (405, "GET, POST"),
+    ("GET", "/v1/foo"): (404, None),
+    ("PROPFIND", "/v1/foo"): (501, None),
+    ("GET", "/v1/cached_images"): (404, None),
+}
+
+
+@pytest.mark.parametrize(("request_line", "expected"), METHODS.items(), ids=lambda value: " ".join(map(str, value)))
+def test_method_when_the_path_has_another_then_405_with_those_it_has(api: Api, request_line: tuple[str, str], expected: tuple[int, str | None]) -> None:
+    answer = api.request(*request_line)
+    assert (answer.status, answer.header("Allow")) == expected
+
+
+def test_answer_when_of_the_api_then_it_has_a_request_id_and_takes_over_a_plain_one(api: Api) -> None:
+    own = "req-11111111-2222-4333-8444-555555555555"
+    assert api.request("GET", "/v1/images", {"X-Openstack-Request-Id": own}).header("X-Openstack-Request-Id") == own
+    assert str(api.request("GET", "/v1/images/nope").header("X-Openstack-Request-Id")).startswith("req-")
+    hostile = api.request("GET", "/v1/images", {"X-Openstack-Request-Id": "a b%0a\x1b[31m"}).header("X-Openstack-Request-Id")
+    assert str(hostile).startswith("req-")
+    assert api.request("GET", "/v1/images", {"X-Openstack-Request-Id": "r" * 65}).status == 431
+    assert api.request("GET", "/versions").header("X-Openstack-Request-Id") is None
+
+
+def test_path_when_it_is_not_utf8_then_400(api: Api) -> None:
+    if api.send.__qualname__.startswith("wsgi_sender"):
+        assert api.request("GET", "/v1/images/\xff").status == 400
+
+
+def test_versionless_paths_when_switched_off_then_300(make_api: Callable[..., Api]) -> None:
+    assert make_api(settings=ApiSettings(versionless_api=False)).request("GET", "/images").status == 300
+
+
+def test_v1_when_switched_off_then_300(make_api: Callable[..., Api]) -> None:
+    assert make_api(settings=ApiSettings(enable_v1_api=False)).request("GET", "/v1/images").status == 300
+
+
+def test_links_when_a_public_endpoint_is_configured_then_they_use_it(make_api: Callable[..., Api]) -> None:
+    api = make_api(settings=ApiSettings(public_endpoint="https://images.example.org/"))
+    assert api.request("GET", "/").json["versions"][0]["links"][0]["href"] == "https://images.example.org/v1/"

@@ -1,0 +1,388 @@
+"""glance-control with real processes: programs that stand for the servers, in a directory beside the interpreter, so that they are found first."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import glance
+from glance import worker
+
+ROOT = Path(glance.__file__).parents[1]
+
+# Its configuration says how it behaves, in words; what happens to it goes to a file beside it.
+SERVER = """\
+import os, signal, sys, time
+
+here, name = os.path.split(os.path.abspath(__file__))
+files = [one.removeprefix("--config-file=") for one in sys.argv if one.startswith("--config-file=")]
+behaviour, number = (open(files[0]).read().split() if files else ["serves", "0"])
+
+
+def tell(*words):
+    with open(os.path.join(here, name + ".events"), "a") as events:
+        print(time.monotonic(), os.getpid(), *words, file=events)
+
+
+def end(signum, frame):
+    tell("signal", signum)
+    if behaviour != "deaf":
+        time.sleep(float(number))
+        tell("ends")
+        sys.exit(0)
+
+
+if behaviour == "fails":
+    sys.exit(int(number))
+signal.signal(signal.SIGTERM, end)
+signal.signal(signal.SIGHUP, lambda signum, frame: tell("signal", signum))
+print("something to log", flush=True)
+tell("runs", os.getsid(0), os.readlink("/proc/self/fd/0"), os.readlink("/proc/self/fd/1"), *sys.argv[1:])
+if behaviour == "mortal":
+    time.sleep(float(number))
+    tell("dies")
+    sys.exit(1)
+while True:
+    signal.pause()
+"""
+
+LIMIT_REFUSED = "Unable to increase file descriptor limit.  Running as non-root?"
+LOGGER = '#!/bin/sh\necho "$@" > "$0.input"\nexec cat >> "$0.input"\n'
+
+
+class Site:
+    """A machine with glance-control, two servers and a directory for pid files."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.bin = directory / "bin"
+        self.bin.mkdir()
+        (self.bin / "python").symlink_to(sys.executable)
+        for name, source in (("glance-api", SERVER), ("glance-registry", SERVER)):
+            self.program(name, f"#!{sys.executable} -S\n{source}")
+        self.program("logger", LOGGER)
+        self.control = self.bin / "glance-control"
+        self.control.symlink_to(ROOT / "bin" / "glance-control")
+        self.pids = directory / "run"
+
+    def program(self, name: str, source: str) -> None:
+        path = self.bin / name
+        path.write_text(source)
+        path.chmod(0o755)
+
+    def pid_file(self, server: str = "api") -> Path:
+        return self.pids / f"glance-{server}.pid"
+
+    def config(self, behaviour: str, name: str = "glance.conf") -> Path:
+        path = self.directory / name
+        path.write_text(behaviour)
+        return path
+
+    def begin(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        options = () if "--pid-file" in arguments or "--pid-dir" in arguments else ("--pid-dir", self.pids)
+        command = [self.bin / "python", self.control, *options, *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.Popen(command, cwd=self.directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run(self, *arguments: str | Path) -> tuple[int, list[str], list[str]]:
+        """Exit status, lines of stdout, lines of stderr but for the one that depends on who runs the tests."""
+        with self.begin(*arguments) as process:
+            out, err = process.communicate(timeout=60)
+        return process.returncode, out.splitlines(), [line for line in err.splitlines() if line != LIMIT_REFUSED]
+
+    def pid(self, server: str = "api") -> int:
+        return int(self.pid_file(server).read_text().split()[0])
+
+    def events(self, word: str, server: str = "api") -> list[list[str]]:
+        """[time, pid, word, ...] of each event."""
+        path = self.bin / f"glance-{server}.events"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [words for line in lines if (words := line.split())[2] == word]
+
+    def await_event(self, word: str, server: str = "api", count: int = 1) -> list[str]:
+        wait_for(lambda: len(self.events(word, server)) >= count)
+        return self.events(word, server)[count - 1]
+
+    def close(self) -> None:
+        for server in ("api", "registry"):
+            for event in self.events("runs", server):
+                if str(self.bin).encode() in command_line(int(event[1])):
+                    os.kill(int(event[1]), 9)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def stranger() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is none of ours."""
+    with subprocess.Popen(["sleep", "300"]) as process:
+        yield process
+        process.kill()
+
+
+def reused(pid: int) -> str:
+    """The content of a pid file whose pid was used anew since."""
+    host_and_boot = worker.current().rsplit("/", 2)[0]
+    return f"{pid}\n{host_and_boot}/{pid}/1\n"
+
+
+USAGE = "usage: glance-control [options] SERVER COMMAND [CONFPATH]"
+COMMANDS = "start, stop, shutdown, restart, reload, force-reload, status"
+SERVERS = "Please specify all, or one of the servers: api, registry"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ((), USAGE),
+        (("api",), USAGE),
+        (("api", "start", "a", "b"), USAGE),
+        (("foo", "start"), f"Unknown server 'glance-foo' specified. {SERVERS}"),
+        (("glance-foo", "start"), f"Unknown server 'glance-foo' specified. {SERVERS}"),
+        (("api; touch X", "start"), f"Unknown server 'glance-api; touch X' specified. {SERVERS}"),
+        (("`touch X`", "start"), f"Unknown server 'glance-`touch X`' specified. {SERVERS}"),
+        (("api", "bogus"), f"Unknown command bogus specified. Please specify a command in this list: {COMMANDS}"),
+        (("api", "start", "--await-child=1", "--respawn"), "--await-child and --respawn are mutually exclusive"),
+        (("all", "stop", "--pid-file", "x"), "--pid-file names the file of one server; with all, use --pid-dir"),
+        (("api", "start", "missing.conf"), "Could not find any configuration file to use!"),
+        (("api", "restart", "."), "Could not find any configuration file to use!"),
+    ],
+)
+def test_wrong_words_when_given_then_one_line_and_exit_1(site: Site, arguments: tuple[str, ...], line: str) -> None:
+    assert site.run(*arguments) == (1, [], [line])
+    assert not (site.directory / "X").exists()
+
+
+@pytest.mark.parametrize("server", ["registry", "glance-registry"])
+def test_start_stop_and_status_when_in_turn_then_the_lines_of_2011(site: Site, server: str) -> None:
+    config = site.config("serves 0")
+    assert site.run(server, "status") == (3, ["glance-registry is stopped"], [])
+    assert site.run(server, "start", "glance.conf") == (0, [f"Starting glance-registry with {config}"], [])
+    pid = site.pid("registry")
+    assert site.await_event("runs", "registry")[1:] == [str(pid), "runs", str(pid), "/dev/null", "/dev/null", f"--config-file={config}"]
+    assert site.run(server, "status") == (0, [f"glance-registry (pid {pid}) is running..."], [])
+    running = f"glance-registry appears to already be running: {site.pid_file('registry')}"
+    assert site.run(server, "start", "glance.conf") == (0, [running], [])
+    assert site.run(server, "stop") == (0, [f"Stopping glance-registry  pid: {pid}  signal: 15"], [])
+    assert site.await_event("signal", "registry")[3] == "15"
+    assert not site.pid_file("registry").exists()
+    assert site.run(server, "stop") == (0, ["No glance-registry running"], [])
+
+
+def test_all_when_given_a_directory_then_each_server_gets_its_own_file(site: Site) -> None:
+    api, registry = site.config("serves 0", "glance-api.conf"), site.config("serves 0", "glance-registry.conf")
+    assert site.run("all", "start", ".") == (0, [f"Starting glance-api with {api}", f"Starting glance-registry with {registry}"], [])
+    assert site.await_event("runs", "registry")[-1] == f"--config-file={registry}"
+    site.await_event("runs")
+    old = [site.pid("api"), site.pid("registry")]
+    status, lines, complaints = site.run("all", "restart", ".")
+    stops = [f"Stopping glance-api  pid: {old[0]}  signal: 15", f"Stopping glance-registry  pid: {old[1]}  signal: 15"]
+    assert (status, lines, complaints) == (0, [*stops, f"Starting glance-api with {api}", f"Starting glance-registry with {registry}"], [])
+    assert site.run("all", "shutdown")[0] == 0
+    assert site.run("all", "status") == (3, ["glance-api is stopped", "glance-registry is stopped"], [])
+
+
+def test_options_when_given_then_passed_on_as_they_are(site: Site) -> None:
+    options = ("--debug", "-v", "--log_file", "$(touch X) x.log", "--log-format=%(message)s", "--use-syslog")
+    assert site.run(*options, "api", "start") == (0, ["Starting glance-api"], [])
+    words = " ".join(site.await_event("runs")[6:])
+    assert words == "--debug --verbose --log-file=$(touch X) x.log --log-format=%(message)s --use-syslog"
+    assert not (site.directory / "X").exists()
+
+
+@pytest.mark.parametrize("command", ["reload", "force-reload"])
+def test_reload_when_running_then_the_same_process_gets_sighup(site: Site, command: str) -> None:
+    config = site.config("serves 0")
+    site.run("api", "start", config)
+    pid = site.pid()
+    site.await_event("runs")
+    lines = [f"Stopping glance-api  pid: {pid}  signal: 1", f"Starting glance-api with {config}"]
+    assert site.run("api", command, config) == (0, lines, [])
+    assert site.await_event("signal")[1:] == [str(pid), "signal", "1"]
+    assert site.run("api", "status") == (0, [f"glance-api (pid {pid}) is running..."], [])
+
+
+def test_reload_when_stopped_then_starts_nothing(site: Site) -> None:
+    assert site.run("api", "reload") == (1, ["No glance-api running"], [])
+    assert site.events("runs") == []
+
+
+def test_restart_when_the_server_stops_slowly_then_starts_after_its_end(site: Site) -> None:
+    config = site.config("slow 2")
+    site.run("api", "start", config)
+    old = site.pid()
+    site.await_event("runs")
+    lines = [f"Stopping glance-api  pid: {old}  signal: 15", f"Starting glance-api with {config}"]
+    assert site.run("api", "restart", config) == (0, lines, [])
+    assert float(site.await_event("runs", count=2)[0]) > float(site.events("ends")[0][0])
+    assert site.pid() != old
+
+
+def test_restart_when_a_server_does_not_end_then_gives_up_after_15_seconds(site: Site) -> None:
+    deaf = site.config("deaf 0")
+    site.run("api", "start", deaf)
+    pid = site.pid()
+    site.await_event("runs")
+    begun = time.monotonic()
+    complaint = f"Waited 15 seconds for pid {pid} ({site.pid_file()}) to die; giving up"
+    assert site.run("api", "restart", deaf) == (1, [f"Stopping glance-api  pid: {pid}  signal: 15"], [complaint])
+    assert time.monotonic() - begun >= 15
+    assert len(site.events("runs")) == 1
+
+
+def test_start_when_twice_at_once_then_one_server_runs(site: Site) -> None:
+    both = [site.begin("api", "start") for _ in range(2)]
+    lines = sorted(process.communicate(timeout=60)[0] for process in both)
+    assert lines == ["Starting glance-api\n", f"glance-api appears to already be running: {site.pid_file()}\n"]
+    assert [process.returncode for process in both] == [0, 0]
+    site.await_event("runs")
+    assert [event[1] for event in site.events("runs")] == [str(site.pid())]
+
+
+@pytest.mark.parametrize("content", [reused, "{}\n".format, "{}".format], ids=["reused", "classic", "bare"])
+def test_pid_file_when_it_names_a_foreign_process_then_that_lives_on(
+    site: Site, stranger: subprocess.Popen[bytes], content: Callable[[int], str]
+) -> None:
+    site.pids.mkdir()
+    site.pid_file().write_text(content(stranger.pid))
+    assert site.run("api", "status") == (3, ["glance-api is stopped"], [])
+    assert site.run("api", "stop") == (0, [f"Process {stranger.pid} not running"], [])
+    assert not site.pid_file().exists()
+    site.pid_file().write_text(content(stranger.pid))
+    assert site.run("api", "start") == (0, [f"Removing stale pid file {site.pid_file()}", "Starting glance-api"], [])
+    assert site.pid() != stranger.pid
+    assert stranger.poll() is None
+
+
+def test_stop_when_the_pid_file_is_classic_then_the_server_is_recognised(site: Site) -> None:
+    site.run("api", "start")
+    pid = site.pid()
+    site.await_event("runs")
+    site.pid_file().write_text(f"{pid}\n")
+    assert site.run("api", "stop") == (0, [f"Stopping glance-api  pid: {pid}  signal: 15"], [])
+    site.await_event("ends")
+
+
+@pytest.mark.parametrize("content", ["", "root:x:0:0", "-1", "1\n", "99999999"])
+def test_pid_file_when_it_is_something_else_then_refused_and_kept(site: Site, content: str) -> None:
+    site.pids.mkdir()
+    site.pid_file().write_text(content)
+    refusal = f"Refusing pid file {site.pid_file()}: it names no process"
+    assert site.run("api", "start") == (1, [], [f"unable to launch glance-api. Got error: {refusal}"])
+    assert site.run("api", "stop") == (1, [], [refusal])
+    assert site.pid_file().read_text() == content
+
+
+def test_pid_file_when_it_is_a_symbolic_link_then_refused_and_the_target_is_unchanged(site: Site, stranger: subprocess.Popen[bytes]) -> None:
+    site.pids.mkdir()
+    target = site.directory / "target"
+    target.write_text(f"{stranger.pid}\n")
+    site.pid_file().symlink_to(target)
+    refusal = f"Refusing pid file {site.pid_file()}: it is a symbolic link"
+    assert site.run("api", "start") == (1, [], [f"unable to launch glance-api. Got error: {refusal}"])
+    assert site.run("api", "stop") == (1, [], [refusal])
+    assert target.read_text() == f"{stranger.pid}\n"
+    assert site.pid_file().is_symlink()
+
+
+def test_start_when_no_pid_file_can_be_written_then_falls_back_to_a_temporary_one(site: Site) -> None:
+    status, lines, complaints = site.run("--pid-dir", "/proc/glance", "api", "start")
+    assert (status, lines[:3], complaints) == (
+        0,
+        [
+            "Starting glance-api",
+            "Unable to create pid file /proc/glance/glance-api.pid.  Running as non-root?",
+            "Falling back to a temp file, you can stop glance-api service using:",
+        ],
+        [],
+    )
+    matched = re.fullmatch(re.escape(f"  {site.control} api stop --pid-file ") + r"(\S+)", lines[3])
+    assert matched
+    pid = site.await_event("runs")[1]
+    assert site.run("api", "stop", "--pid-file", matched[1]) == (0, [f"Stopping glance-api  pid: {pid}  signal: 15"], [])
+    Path(matched[1]).parent.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "behaviour", "end", "expected"),
+    [((), "fails 4", "exit status 4", 1), (("--await-child", "5"), "fails 4", "exit status 4", 4)],
+)
+def test_start_when_the_server_dies_at_once_then_says_how(site: Site, arguments: tuple[str, ...], behaviour: str, end: str, expected: int) -> None:
+    config = site.config(behaviour)
+    complaint = f"unable to launch glance-api. Got error: {end}. To see why, run: {site.bin}/glance-api --config-file={config}"
+    assert site.run("api", "start", config, *arguments) == (expected, [f"Starting glance-api with {config}"], [complaint])
+    assert not site.pid_file().exists()
+
+
+def test_start_when_the_program_cannot_be_executed_then_says_why(site: Site) -> None:
+    site.program("glance-api", "#!/nonexistent/interpreter\n")
+    complaint = f"unable to launch glance-api. Got error: [Errno 2] No such file or directory: '{site.bin}/glance-api'"
+    assert site.run("api", "start") == (1, ["Starting glance-api"], [complaint])
+    assert not site.pid_file().exists()
+
+
+def test_start_when_the_limit_of_files_cannot_be_raised_then_says_so() -> None:
+    """As nobody who could raise it: the user changes after the imports, because the tests may run where others cannot read."""
+    script = """if True:
+        import os, resource
+        from glance.server import control
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        control.run("start", [], control.Manner())
+    """
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("", f"{LIMIT_REFUSED}\n")
+
+
+def test_capture_output_when_given_then_goes_to_logger_with_name_and_pid(site: Site) -> None:
+    assert site.run("api", "start", "--capture-output") == (0, ["Starting glance-api"], [])
+    logged = site.bin / "logger.input"
+    expected = f"-t glance-api[{site.pid()}]\nsomething to log\n"
+    wait_for(lambda: logged.exists() and logged.read_text() == expected)
+
+
+def test_respawn_when_the_server_dies_again_and_again_then_waits_longer_until_it_is_stopped(site: Site) -> None:
+    config = site.config("mortal 1.5")
+    with site.begin("api", "start", "--respawn", config) as supervisor:
+        third = site.await_event("runs", count=3)
+        waits = [float(run[0]) - float(death[0]) for run, death in zip(site.events("runs")[1:], site.events("dies"), strict=False)]
+        assert waits[0] < 1 < waits[1]
+        assert site.run("api", "stop")[1] == [f"Stopping glance-api  pid: {third[1]}  signal: 15"]
+        out, err = supervisor.communicate(timeout=20)
+    respawning = [f"Respawning glance-api with {config}"] * 2
+    assert out.splitlines() == [f"Starting glance-api with {config}", *respawning, "Suppressed respawn as glance-api was deliberately stopped."]
+    assert (supervisor.returncode, err.replace(f"{LIMIT_REFUSED}\n", "")) == (0, "")
+
+
+def test_respawn_when_the_server_dies_at_once_then_gives_it_up(site: Site) -> None:
+    config = site.config("fails 1")
+    lines = [f"Starting glance-api with {config}", "Suppressed respawn as glance-api was bouncing."]
+    assert site.run("api", "start", "--respawn", config) == (1, lines, [])
+    assert not site.pid_file().exists()

@@ -1,0 +1,90 @@
+"""Every method of Registry goes through the table, over the wire and back."""
+
+import inspect
+from datetime import datetime
+
+import pytest
+from recorder import IMAGE, Recorder
+
+from glance import errors, interfaces
+from glance.context import RequestContext
+from glance.model.image import ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
+from glance.registry.client import HttpRegistry, WsgiTransport
+from glance.registry.operations import OPERATIONS
+from glance.registry.server import RegistryApp
+
+PARTS = {
+    "images": interfaces.ImageRecords,
+    "uploads": interfaces.UploadRecords,
+    "locations": interfaces.LocationRecords,
+    "members": interfaces.MemberRecords,
+}
+CTX = RequestContext(user="Jörg", project="東京", roles=("member", "admin"), request_id="req-1", read_only=True)
+UPLOAD = Upload(IMAGE.id, "attempt", "file", "host/boot/1/2", "queued")
+LOCATION = Location("file:///images/one", "file", {"part": 1})
+QUERY = ImageQuery({"name": "é", "protected": False, "min_ram": 0}, {"k": "v"}, 0, 9, datetime(2012, 5, 6), None, "all", "name", "asc", "m", 5)
+MEMBERS = [Member(IMAGE.id, "t1", True, "accepted"), Member(IMAGE.id, "t2")]
+
+CALLS = [
+    ("images", "create", (CTX, IMAGE), {}, IMAGE),
+    ("images", "get", (CTX, IMAGE.id), {}, IMAGE),
+    ("images", "list", (CTX, QUERY), {}, [IMAGE, IMAGE]),
+    ("images", "update", (CTX, IMAGE.id, ImageChanges({"name": "n"}, {"p": None}, purge=True), frozenset({"queued", "saving"})), {}, IMAGE),
+    ("images", "update", (CTX, IMAGE.id, ImageChanges(), None), {}, IMAGE),
+    ("images", "activate", (CTX, IMAGE.id, LOCATION, 3), {}, IMAGE),
+    ("images", "activate", (CTX, IMAGE.id, None, 0), {}, IMAGE),
+    ("images", "delete", (CTX, IMAGE.id), {"delayed": True}, IMAGE),
+    ("uploads", "start", (CTX, UPLOAD), {}, IMAGE),
+    ("uploads", "renew", (["a", "b"],), {}, None),
+    ("uploads", "finish", (CTX, IMAGE.id, "attempt", StoredData(LOCATION, 5, "abc", None)), {}, IMAGE),
+    ("uploads", "abandon", (IMAGE.id, "attempt", "killed"), {}, True),
+    ("uploads", "leases", (), {}, [(UPLOAD, True), (UPLOAD, False)]),
+    ("uploads", "take_over", (IMAGE.id, "attempt", "fresh", "host/boot/1/2"), {}, False),
+    ("locations", "condemned", (), {}, [(IMAGE.id, IMAGE.locations[1])]),
+    ("locations", "erased", (7,), {}, None),
+    ("members", "list", (CTX, IMAGE.id), {}, MEMBERS),
+    ("members", "put", (CTX, IMAGE.id, [Membership("t1", True), Membership("t/2", None)]), {"replace": False, "maximum": 9}, None),
+    ("members", "remove", (CTX, IMAGE.id, "t/1 ü%41"), {}, None),
+    ("members", "remove", (CTX, IMAGE.id, ".."), {}, None),
+    ("members", "shared_with", (CTX, "a/../b?c#d"), {}, MEMBERS),
+]
+
+
+def connected(recorder: Recorder) -> HttpRegistry:
+    app = RegistryApp(recorder, secret="söcret", default_limit=25, max_limit=1000, anonymous_is_admin=False)
+    return HttpRegistry(WsgiTransport(app), secret="söcret")
+
+
+def bound(part: str, method: str, positional, named):
+    """Arguments by name, however they were given."""
+    return inspect.signature(getattr(PARTS[part], method)).bind(None, *positional, **named).arguments
+
+
+@pytest.mark.parametrize(("part", "method", "positional", "named", "answer"), CALLS, ids=[f"{call[0]}.{call[1]}" for call in CALLS])
+def test_method_over_the_wire_arrives_with_its_arguments_and_returns_its_answer(recorder, part, method, positional, named, answer):
+    recorder.answer = answer
+    assert getattr(getattr(connected(recorder), part), method)(*positional, **named) == answer
+    [(asked_part, asked_method, asked_positional, asked_named)] = recorder.asked
+    assert (asked_part, asked_method) == (part, method)
+    assert bound(part, method, asked_positional, asked_named) == bound(part, method, positional, named)
+
+
+def test_every_method_of_the_protocol_has_one_row_and_one_call_here():
+    methods = {(part, name) for part, protocol in PARTS.items() for name in vars(protocol) if not name.startswith("_")}
+    rows = [(row.part, row.method) for row in OPERATIONS]
+    assert sorted(rows) == sorted(methods)
+    assert {call[:2] for call in CALLS} == methods
+    assert set(PARTS) == set(inspect.get_annotations(interfaces.Registry))
+
+
+@pytest.mark.parametrize("row", OPERATIONS, ids=lambda row: f"{row.part}.{row.method}")
+def test_row_for_a_caller_is_a_method_with_context(row):
+    parameters = list(inspect.signature(getattr(PARTS[row.part], row.method)).parameters)
+    assert row.for_caller == (parameters[1:2] == ["ctx"])
+
+
+@pytest.mark.parametrize("image_id", ["", "..", "detail", "a/members", "nope'--", "x" * 37, "a\n", "å"])
+def test_what_cannot_be_an_image_id_is_not_found_without_asking(recorder, image_id):
+    with pytest.raises(errors.ImageNotFound):
+        connected(recorder).images.get(CTX, image_id)
+    assert recorder.asked == []

@@ -1,0 +1,188 @@
+"""What an upload leaves when something fails, at each of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glance import errors
+from glance.context import unauthenticated
+from glance.interfaces import Registry
+from glance.model.image import Image, StoredData
+from glance.service import Services
+from glance.service.leases import Leases
+from glance.service.recovery import recover
+from glance.service.uploading import Uploading
+from tests.api.conftest import make_registry, make_services
+
+ADMIN = unauthenticated()
+
+
+@dataclass
+class Faults:
+    """Makes a call of a collaborator fail: before it does anything, or after it has done it and only the answer is lost."""
+
+    inner: Any
+    before: dict[str, Exception] = field(default_factory=dict)
+    after: dict[str, Exception] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self.inner, name)
+        if name not in self.before and name not in self.after:
+            return call
+
+        def faulty(*arguments: Any, **named: Any) -> Any:
+            if name in self.before:
+                raise self.before[name]
+            call(*arguments, **named)
+            raise self.after[name]
+
+        return faulty
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    registry = make_registry(tmp_path)
+    yield registry
+    registry.close()
+
+
+@pytest.fixture
+def services(tmp_path: Path, registry: Registry) -> Services:
+    return make_services(tmp_path, registry)
+
+
+def begin(services: Services) -> Uploading:
+    image = services.registry.images.create(ADMIN, Image(id=""))
+    return Uploading.begin(services, ADMIN, image, services.stores.get("file"), "killed")
+
+
+def with_uploads(services: Services, uploads: object) -> Services:
+    """The same services with another upload part of the registry."""
+
+    @dataclass
+    class Parts:
+        images: Any = services.registry.images
+        locations: Any = services.registry.locations
+        members: Any = services.registry.members
+        uploads: Any = None
+
+        def close(self) -> None:
+            """The real registry closes itself."""
+
+    return replace(services, registry=Parts(uploads=uploads))
+
+
+def files(tmp_path: Path) -> list[str]:
+    return [path.name for path in (tmp_path / "images").iterdir()]
+
+
+def status(services: Services, image_id: str) -> str:
+    return services.registry.images.get(ADMIN, image_id).status
+
+
+def test_upload_when_nothing_fails_then_active_and_no_lease_is_left(services: Services, tmp_path: Path) -> None:
+    uploading = begin(services)
+    image = uploading.store(iter([b"ab", b"c"]), None)
+    assert (image.status, image.size, files(tmp_path)) == ("active", 3, [image.id])
+    assert services.registry.uploads.leases() == []
+
+
+@pytest.mark.parametrize("error", [errors.ClientDisconnected(), RuntimeError("a fault of ours"), KeyboardInterrupt()])
+def test_upload_when_the_data_break_off_then_killed_and_nothing_is_left(services: Services, tmp_path: Path, error: BaseException) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"abc"
+        raise error
+
+    uploading = begin(services)
+    with pytest.raises(type(error)):
+        uploading.store(chunks(), None)
+    assert (status(services, uploading.image.id), files(tmp_path), services.registry.uploads.leases()) == ("killed", [], [])
+
+
+def test_upload_when_the_image_is_deleted_meanwhile_then_lost_and_erased(services: Services, tmp_path: Path) -> None:
+    uploading = begin(services)
+
+    def chunks() -> Iterator[bytes]:
+        yield b"abc"
+        services.registry.images.delete(ADMIN, uploading.image.id)
+
+    with pytest.raises(errors.UploadLost):
+        uploading.store(chunks(), None)
+    assert (status(services, uploading.image.id), files(tmp_path), services.registry.uploads.leases()) == ("deleted", [], [])
+
+
+def test_upload_when_the_registry_is_gone_at_the_end_then_recovery_repairs(services: Services, tmp_path: Path) -> None:
+    gone = errors.RegistryUnavailable()
+    broken = Faults(services.registry.uploads, before={"finish": gone, "take_over": gone, "abandon": gone})
+    uploading = begin(with_uploads(services, broken))
+    with pytest.raises(errors.RegistryUnavailable):
+        uploading.store(iter([b"abc"]), 3)
+    assert (status(services, uploading.image.id), files(tmp_path)) == ("saving", [uploading.image.id])
+    assert recover(services, is_dead=lambda _worker: True) == 1
+    assert (status(services, uploading.image.id), files(tmp_path), services.registry.uploads.leases()) == ("killed", [], [])
+
+
+def test_upload_when_only_the_last_request_fails_then_killed_and_erased_at_once(services: Services, tmp_path: Path) -> None:
+    uploading = begin(with_uploads(services, Faults(services.registry.uploads, before={"finish": errors.RegistryUnavailable()})))
+    with pytest.raises(errors.RegistryUnavailable):
+        uploading.store(iter([b"abc"]), 3)
+    assert (status(services, uploading.image.id), files(tmp_path), services.registry.uploads.leases()) == ("killed", [], [])
+
+
+def test_upload_when_only_the_last_answer_is_lost_then_it_still_succeeds(services: Services, tmp_path: Path) -> None:
+    uploading = begin(with_uploads(services, Faults(services.registry.uploads, after={"finish": errors.RegistryUnavailable()})))
+    assert uploading.store(iter([b"abc"]), 3).status == "active"
+    assert files(tmp_path) == [uploading.image.id]
+
+
+def test_upload_when_its_lease_was_reclaimed_then_the_late_end_is_refused(services: Services, tmp_path: Path) -> None:
+    uploading = begin(services)
+
+    def chunks() -> Iterator[bytes]:
+        yield b"abc"
+        recover(services, is_dead=lambda _worker: True)
+
+    with pytest.raises(errors.UploadLost):
+        uploading.store(chunks(), 3)
+    assert status(services, uploading.image.id) == "killed"
+    with pytest.raises(errors.UploadLost):
+        services.registry.uploads.finish(ADMIN, uploading.image.id, uploading.upload.attempt, StoredData(uploading.image.location, 3, None))  # type: ignore[arg-type]
+
+
+def test_recovery_when_workers_live_then_it_touches_nothing(services: Services) -> None:
+    uploading = begin(services)
+    assert recover(services, is_dead=lambda _worker: False) == 0
+    assert status(services, uploading.image.id) == "saving"
+
+
+def test_recovery_when_deleted_data_wait_then_they_are_erased(services: Services, tmp_path: Path) -> None:
+    image = begin(services).store(iter([b"abc"]), 3)
+    services.registry.images.delete(ADMIN, image.id)
+    assert files(tmp_path) == [image.id]
+    assert recover(services, is_dead=lambda _worker: False) == 1
+    assert (files(tmp_path), services.registry.locations.condemned()) == ([], [])
+
+
+def test_leases_when_held_then_renewed_until_released(services: Services) -> None:
+    renewed: list[list[str]] = []
+
+    class Uploads:
+        def renew(self, attempts: list[str]) -> None:
+            renewed.append(attempts)
+
+    class Parts:
+        uploads = Uploads()
+
+    leases = Leases(Parts())  # type: ignore[arg-type]
+    leases.renew()
+    leases.hold("b")
+    leases.hold("a")
+    leases.renew()
+    leases.release("a")
+    leases.renew()
+    assert renewed == [["a", "b"], ["b"]]
