@@ -18,7 +18,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def local_sources() -> Options:
     """Options that let the API fetch from servers of the tests; the shipped default refuses loopback addresses."""
-    return {"DEFAULT": {"allowed_source_networks": "127.0.0.0/8"}}
+    return {"DEFAULT": {"allowed_source_networks": "127.0.0.0/8", "allowed_source_ports": "1-65535"}}
 
 
 @pytest.fixture(scope="session")

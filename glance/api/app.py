@@ -53,8 +53,8 @@ def api_v1(global_conf: Mapping[str, str], **local_conf: str) -> WSGIApplication
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
-        if request.raw_path == "/v1" or request.raw_path.startswith("/v1/"):
-            request.path_info_pop()
+        if f"{request.raw_path}/".startswith("/v1/"):
+            request.pop_first_segment()
         return handle(request)(environ, start_response)
 
     return application
@@ -76,10 +76,11 @@ def root(loader: Any, global_conf: Mapping[str, str], **local_conf: str) -> WSGI
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
-        chosen = applications.get("/" + (request.path_info_peek() or ""), default)
-        if chosen is not default:
-            request.path_info_pop()
-        return chosen(environ, start_response)
+        first = "/" + request.raw_path.removeprefix("/").partition("/")[0]
+        if first not in applications:
+            return default(environ, start_response)
+        request.pop_first_segment()
+        return applications[first](environ, start_response)
 
     return application
 

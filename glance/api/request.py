@@ -45,6 +45,12 @@ class Request(webob.Request):
     def raw_path(self, path: str) -> None:
         self.environ["PATH_INFO"] = path
 
+    def pop_first_segment(self) -> None:
+        """Moves the first segment of the path to what is mounted already."""
+        first, slash, rest = self.raw_path.removeprefix("/").partition("/")
+        self.environ["SCRIPT_NAME"] = f"{self.environ.get('SCRIPT_NAME', '')}/{first}"
+        self.raw_path = slash + rest
+
     def header_text(self, name: str) -> str | None:
         """A header's value as UTF-8, None when it is absent or empty. Raises InvalidHeader."""
         value = self.headers.get(name)

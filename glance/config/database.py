@@ -5,6 +5,7 @@ from __future__ import annotations
 from oslo_config import cfg
 
 from glance.config.sections import Section
+from glance.db.engine import DatabaseSettings
 
 
 def _classic(*names: str) -> list[cfg.DeprecatedOpt]:
@@ -47,7 +48,11 @@ SECTION = Section(
         cfg.IntOpt(
             "max_overflow", default=50, min=0, deprecated_opts=_classic("sql_max_overflow"), help="Connections that it may open beyond those."
         ),
-        cfg.IntOpt("pool_timeout", default=30, min=0, help="Seconds to wait for a connection when all are in use."),
     ),
     group="database",
 )
+
+
+def read(conf: cfg.ConfigOpts) -> DatabaseSettings:
+    """Where the database is, and how patiently it is used."""
+    return DatabaseSettings(**SECTION.values(conf))

@@ -9,6 +9,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from oslo_middleware import Healthcheck
+
 LOG = logging.getLogger(__name__)
 
 APP = "paste.app_factory"
@@ -25,6 +27,7 @@ _CONTEXT = f"{_OURS}:context"
 _UNAUTHENTICATED = f"{_OURS}:unauthenticated_context"
 _PASS = f"{_HERE}:pass_through"
 _NO_CACHE = f"{_HERE}:without_image_cache"
+_HEALTHCHECK = f"{_HERE}:healthcheck"
 #: The context filter of 2011, and the registry of 2011, made everybody an administrator unless a filter before had found out who asks.
 _EITHER_CONTEXT = "context of 2011"
 _EITHER_REGISTRY = "registry of 2011"
@@ -60,6 +63,9 @@ _FACTORIES = {
     "glance.api.middleware.cache_manage:CacheManageFilter": _NO_CACHE,
     "glance.api.middleware.gzip:GzipMiddleware": _PASS,
     "osprofiler.web:WsgiMiddleware": _PASS,
+    "oslo_middleware:Healthcheck": _HEALTHCHECK,
+    "oslo_middleware.healthcheck:Healthcheck": _HEALTHCHECK,
+    "oslo.middleware.healthcheck:Healthcheck": _HEALTHCHECK,
     "glance.registry.server:app_factory": _EITHER_REGISTRY,
     "glance.registry.server:API": _EITHER_REGISTRY,
     "glance.registry.api:API": f"{_REGISTRY}:registry",
@@ -69,8 +75,11 @@ _FACTORIES = {
 #: In the registry's pipelines the same filters only say whether a caller who proves nothing is an administrator.
 _REGISTRY_FILTERS = {_CONTEXT: f"{_REGISTRY}:context", _UNAUTHENTICATED: f"{_REGISTRY}:unauthenticated_context"}
 
+#: Filters of oslo.middleware look for configuration files of their own unless they are told which.
+READS_CONFIGURATION = ("oslo_middleware", _HEALTHCHECK)
+
 #: Filters after which a request still carries only the identity that the client claimed.
-_PROVES_NOTHING = (_PASS, _NO_CACHE, _VERSION_NEGOTIATION, _CONTEXT, _UNAUTHENTICATED, "oslo_middleware.")
+_PROVES_NOTHING = (_PASS, _NO_CACHE, _HEALTHCHECK, _VERSION_NEGOTIATION, _CONTEXT, _UNAUTHENTICATED, "oslo_middleware")
 
 
 def pass_through(global_conf: Mapping[str, str], **local_conf: str) -> Any:  # noqa: ARG001
@@ -82,6 +91,17 @@ def without_image_cache(global_conf: Mapping[str, str], **local_conf: str) -> An
     """paste.filter_factory: nothing, and says so."""
     LOG.warning("The paste file asks for the image cache, which this release does not have; images are served without it.")
     return lambda application: application
+
+
+def healthcheck(global_conf: Mapping[str, str], **local_conf: str) -> Any:
+    """paste.filter_factory: oslo.middleware's health check at ``path`` (/healthcheck), which today is an application."""
+    answer = Healthcheck.app_factory(global_conf, **local_conf)
+    path = local_conf.get("path", "/healthcheck")
+
+    def make_filter(application: Any) -> Any:
+        return lambda environ, start_response: (answer if environ["PATH_INFO"] == path else application)(environ, start_response)
+
+    return make_filter
 
 
 def translate(options: Mapping[str, str], program: str, *, authenticated: bool) -> dict[str, str]:

@@ -15,6 +15,9 @@ from glance import errors
 from glance.config import factories, files
 from glance.config.sections import Section
 
+#: The files of etc/, which are part of the package.
+SHIPPED = Path(__file__).parent / "etc"
+
 SECTION = Section(
     "Pipelines",
     (
@@ -23,25 +26,25 @@ SECTION = Section(
             help="Which pipeline of the paste file serves: empty for a service without identity service, trusted-auth behind a proxy that "
             "authenticates callers. The section is [pipeline:PROGRAM-FLAVOR].",
         ),
-        cfg.StrOpt("config_file", help="Paste file. Unless set, the one named like the configuration file, with -paste.ini in place of .conf."),
+        cfg.StrOpt("config_file", help="Paste file. Unless set, the one named like the configuration file, with -paste.ini in place of .conf, else the one that is shipped."),
     ),
     group="paste_deploy",
 )
 
 
 def find(conf: cfg.ConfigOpts, program: str, conf_files: Sequence[Path]) -> Path:
-    """The paste file: the one that is named, a configuration file that holds the sections itself, or the one beside it.
+    """The paste file: the one that is named, a configuration file that holds the sections itself, the one beside it, or the one that is shipped.
 
-    Raises ConfigurationError where there is none.
+    Raises ConfigurationError where the one that is named does not exist.
     """
     places = [conf_files[-1].parent, *files.directories()]
     named = conf.paste_deploy.config_file
-    if not named:
-        for path in reversed(conf_files):
-            if _holds_pipelines(path, program):
-                return path
-        named = f"{conf_files[-1].name.removesuffix('.conf')}-paste.ini"
-    found = files.find([named], places)
+    if named:
+        found = files.find([named], places)
+    else:
+        found = [path for path in reversed(conf_files) if _holds_pipelines(path, program)]
+        names = [f"{conf_files[-1].name.removesuffix('.conf')}-paste.ini", f"{program}-paste.ini"]
+        found += files.find(names, [*places, SHIPPED])
     if not found:
         raise errors.ConfigurationError(reason=f"Unable to locate paste config file for {program}.")
     return found[0]
@@ -101,7 +104,7 @@ class _Loader(loadwsgi.ConfigLoader):
     ) -> Any:  # the signature is the library's
         alone = section == f"app:{self._program}"
         options = factories.translate(local_conf, self._program, authenticated=self._authenticated and not alone)
-        if options.get(factories.FILTER, "").startswith("oslo_middleware."):
+        if options.get(factories.FILTER, "").startswith(factories.READS_CONFIGURATION):
             options = {"oslo_config_project": "glance", "oslo_config_file": str(self._conf_files[-1]), **options}
         return super()._context_from_explicit(object_type, options, global_conf, global_addition, section)
 

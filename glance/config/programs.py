@@ -91,32 +91,35 @@ def load(program: str, arguments: Sequence[str]) -> Loaded:
     """
     conf = declare(program)
     conf.register_cli_opt(cfg.StrOpt("conf-path", positional=True, required=False, metavar="CONF", help="Configuration file."))
-    return read(conf, program, arguments, positional="conf_path")
+    loaded = read(conf, program, arguments, files.program_files(program))
+    if not loaded.files:
+        raise NoConfiguration(reason=f"Unable to locate any configuration file. Cannot load application {program}")
+    return loaded
 
 
 def declare(program: str) -> Configuration:
     """A configuration object with the options of a program, still without values."""
     conf = Configuration()
-    logs.register(conf, program)
+    owner = REGISTRY if program == MANAGE else program
+    logs.register(conf, owner)
     for section in SECTIONS[program]:
-        section.register(conf, program)
+        section.register(conf, owner)
     if program == API:
         unavailable.register(conf)
     return conf
 
 
-def read(conf: Configuration, program: str, arguments: Sequence[str], positional: str | None = None, default: Sequence[Path] = ()) -> Loaded:
+def read(conf: Configuration, program: str, arguments: Sequence[str], default: Sequence[Path]) -> Loaded:
     """``load`` for options that are declared already. ``default``: the files to read where the command line names none."""
     named, rest = _files_on_command_line([_with_dashes(argument) for argument in arguments])
     _parse(conf, program, rest, [])
-    if positional and conf[positional]:
-        named.insert(0, Path(conf[positional]))
-    paths = named or list(default) or files.program_files(program)
-    if not paths:
-        raise NoConfiguration(reason=f"Unable to locate any configuration file. Cannot load application {program}")
+    if "conf_path" in conf and conf.conf_path:
+        named.insert(0, Path(conf.conf_path))
+    paths = named or list(default)
     for path in paths:
         _check(program, path)
-    _parse(conf, program, rest, paths)
+    if paths:
+        _parse(conf, program, rest, paths)
     return Loaded(program, conf, tuple(path.absolute() for path in paths))
 
 

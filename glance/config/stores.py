@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from oslo_config import cfg
@@ -63,22 +63,22 @@ SOURCES = Section(
     "External sources",
     (
         cfg.ListOpt(
-            "external_source_schemes",
+            "source_schemes",
             default=["http", "https"],
             help="Schemes of URLs that clients may register (x-image-meta-location) or copy from (x-glance-api-copy-from).",
         ),
         cfg.ListOpt(
-            "external_source_allowed_networks",
+            "allowed_source_networks",
             default=[],
             help="Networks (CIDR) that such URLs may lead to although they are not on the public internet, for example 10.1.0.0/16.",
         ),
-        cfg.ListOpt("external_source_denied_networks", default=[], help="Networks (CIDR) that such URLs must never lead to."),
-        cfg.ListOpt("external_source_allowed_ports", default=[80, 443], item_type=cfg.types.Port(), help="TCP ports that such URLs may name."),
-        cfg.FloatOpt("external_source_connect_timeout", default=5, min=0.1, help="Seconds to wait for a connection."),
-        cfg.FloatOpt("external_source_read_timeout", default=60, min=0.1, help="Seconds to wait for data."),
-        cfg.FloatOpt("external_source_total_timeout", default=86400, min=1, help="Seconds of waiting after which a transfer is given up."),
-        cfg.IntOpt("external_source_minimum_rate", default=1024, min=0, help="Bytes a second below which a transfer is given up."),
-        cfg.IntOpt("external_source_max_redirects", default=3, min=0, help="Redirects to follow; each is checked like the first address."),
+        cfg.ListOpt("denied_source_networks", default=[], help="Networks (CIDR) that such URLs must never lead to."),
+        cfg.ListOpt("allowed_source_ports", default=["80", "443"], help="TCP ports that such URLs may name, and ranges of them: 80, 8000-8999."),
+        cfg.FloatOpt("source_connect_timeout", default=5, min=0.1, help="Seconds to wait for a connection."),
+        cfg.FloatOpt("source_read_timeout", default=60, min=0.1, help="Seconds to wait for data."),
+        cfg.FloatOpt("source_total_timeout", default=86400, min=1, help="Seconds of waiting after which a transfer is given up."),
+        cfg.IntOpt("source_minimum_rate", default=1024, min=0, help="Bytes a second below which a transfer is given up."),
+        cfg.IntOpt("source_max_redirects", default=3, min=0, help="Redirects to follow; each is checked like the first address."),
     ),
 )
 
@@ -91,7 +91,7 @@ def make(conf: cfg.ConfigOpts) -> StoreSet:
         raise BadStore(reason="None of the stores that are enabled is installed.")
     try:
         egress = Egress(_egress_settings(conf))
-        return StoreSet([_make_store(name, conf, egress) for name in drivers], group.default_store, conf.external_source_schemes)
+        return StoreSet([_make_store(name, conf, egress) for name in drivers], group.default_store, conf.source_schemes)
     except errors.ConfigurationError as error:
         raise BadStore(reason=error.message) from error
 
@@ -124,15 +124,24 @@ def _file_settings(conf: cfg.ConfigOpts) -> FileStoreSettings:
 def _egress_settings(conf: cfg.ConfigOpts) -> EgressSettings:
     certificates = conf.glance_store.https_ca_certificates_file
     return EgressSettings(
-        allowed_networks=tuple(conf.external_source_allowed_networks),
-        denied_networks=tuple(conf.external_source_denied_networks),
-        allowed_ports=tuple(conf.external_source_allowed_ports),
-        connect_timeout=conf.external_source_connect_timeout,
-        read_timeout=conf.external_source_read_timeout,
-        total_timeout=conf.external_source_total_timeout,
-        minimum_rate=conf.external_source_minimum_rate,
+        allowed_networks=tuple(conf.allowed_source_networks),
+        denied_networks=tuple(conf.denied_source_networks),
+        allowed_ports=tuple(_ports(conf.allowed_source_ports)),
+        connect_timeout=conf.source_connect_timeout,
+        read_timeout=conf.source_read_timeout,
+        total_timeout=conf.source_total_timeout,
+        minimum_rate=conf.source_minimum_rate,
         maximum_bytes=conf.image_size_cap,
-        max_redirects=conf.external_source_max_redirects,
+        max_redirects=conf.source_max_redirects,
         https_insecure=conf.glance_store.https_insecure,
         ca_file=Path(certificates) if certificates else None,
     )
+
+
+def _ports(texts: Sequence[str]) -> Iterator[int]:
+    for text in texts:
+        first, dash, last = text.partition("-")
+        try:
+            yield from range(int(first), int(last if dash else first) + 1)
+        except ValueError:
+            raise BadStore(reason=f"allowed_source_ports has an item that is no port and no range of ports: {text}") from None

@@ -9,6 +9,7 @@ import hmac
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from glance import errors
 from glance.context import RequestContext, from_headers, unauthenticated
 from glance.interfaces import Registry
 from glance.model import query
+from glance.model.image import Image, Location
 from glance.registry import operations, wire
 from glance.registry.operations import OPERATIONS, Operation
 
@@ -65,9 +67,9 @@ class RegistryApp:
         self._anonymous_is_admin = anonymous_is_admin
         self._parse = partial(query.parse, default_limit=default_limit, max_limit=max_limit, id_format=id_format)
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = [
-            ("GET", operations.pattern("/?"), self._list_brief),
-            ("GET", operations.pattern("/images/?"), self._list_brief),
-            ("GET", operations.pattern("/images/detail"), self._list_detail),
+            ("GET", operations.pattern("/(images/?)?"), partial(self._list, wire.dump_brief)),
+            ("GET", operations.pattern("/images/detail"), partial(self._list, wire.IMAGE.dump)),
+            ("PUT", operations.pattern("/images/{image_id}"), self._put_image),
             ("PUT", operations.pattern("/images/{image_id}/members/{member}"), self._put_member),
             *((row.verb, operations.pattern(row.path), partial(self._operate, row)) for row in OPERATIONS),
         ]
@@ -83,9 +85,7 @@ class RegistryApp:
             LOG.warning("A request from %s did not bring the registry's secret", request.remote_addr)
             return _text("The registry's secret is required.", 401)
         try:
-            return self._dispatch(request, path.encode("latin-1").decode())
-        except UnicodeDecodeError:
-            return _error(request, errors.Invalid(reason="The request is not valid UTF-8."))
+            return self._dispatch(request, _utf8(path))
         except errors.GlanceError as error:
             return _error(request, error)
         except Exception:
@@ -108,11 +108,7 @@ class RegistryApp:
         return answer
 
     def _context(self, request: webob.Request) -> RequestContext:
-        headers = {
-            name[5:].replace("_", "-").title(): value.encode("latin-1").decode()
-            for name, value in request.environ.items()
-            if name.startswith("HTTP_X_")
-        }
+        headers = {name.title(): _utf8(value) for name, value in request.headers.items() if name.title().startswith("X-")}
         ctx = from_headers(headers)
         if ctx is not None:
             return ctx
@@ -123,7 +119,7 @@ class RegistryApp:
     def _operate(self, row: Operation[Any], request: webob.Request, ctx: RequestContext, parameters: dict[str, str]) -> webob.Response:
         document = _document(request)
         if row in _CLASSIC_BODIES:
-            document = _CLASSIC_BODIES[row](request, ctx, document)
+            document = _CLASSIC_BODIES[row](ctx, document)
         arguments = row.load(parameters, document)
         method = getattr(getattr(self._registry, row.part), row.method)
         if row.for_caller:
@@ -136,13 +132,36 @@ class RegistryApp:
             return webob.Response(status=204, content_type=None)
         return _json({row.answer.key: row.answer.codec.dump(result)})
 
-    def _list_brief(self, request: webob.Request, ctx: RequestContext, _parameters: dict[str, str]) -> webob.Response:
-        images = self._registry.images.list(ctx, self._parse(dict(request.GET), is_admin=ctx.is_admin))
-        return _json({"images": [wire.dump_brief(image) for image in images]})
+    def _list(self, dump: Callable[[Image], object], request: webob.Request, ctx: RequestContext, _parameters: dict[str, str]) -> webob.Response:
+        images = self._registry.images.list(ctx, self._parse(_query(request), is_admin=ctx.is_admin))
+        return _json({"images": [dump(image) for image in images]})
 
-    def _list_detail(self, request: webob.Request, ctx: RequestContext, _parameters: dict[str, str]) -> webob.Response:
-        images = self._registry.images.list(ctx, self._parse(dict(request.GET), is_admin=ctx.is_admin))
-        return _json({"images": [wire.IMAGE.dump(image) for image in images]})
+    def _put_image(self, request: webob.Request, ctx: RequestContext, parameters: dict[str, str]) -> webob.Response:
+        """``images.update``; a classic writer also sends what an update cannot change: the whole image back, or a location that is new."""
+        body = wire.load_object(_document(request))
+        given = dict(wire.load_object(body.get("image")))
+        if request.headers.get("X-Glance-Registry-Purge-Props", "").lower() == "true":
+            given["purge_props"] = True
+        update = operations.IMAGES_UPDATE.load(parameters, {**body, "image": given})
+        if "status" in given or wire.load_locations(given):
+            update = self._without_what_is_done(ctx, update, wire.load_locations(given))
+        return _json({"image": wire.IMAGE.dump(self._registry.images.update(ctx, **update))})
+
+    def _without_what_is_done(self, ctx: RequestContext, update: dict[str, Any], locations: tuple[Location, ...]) -> dict[str, Any]:
+        """The arguments of an update that are left when a queued image was given the data at a new location, and without the status that it has."""
+        image_id, from_status = update["image_id"], update["from_status"]
+        values = dict(update["changes"].values)
+        image = self._registry.images.get(ctx, image_id)
+        if from_status is not None and image.status not in from_status:
+            raise errors.StatusConflict
+        known = {location.url for location in image.locations}
+        added = next((location for location in locations if location.url not in known), None)
+        if added is not None:
+            image = self._registry.images.activate(ctx, image_id, added, values.pop("size", image.size) or 0)
+            from_status = None
+        if values.get("status") == image.status:
+            del values["status"]
+        return {"image_id": image_id, "changes": replace(update["changes"], values=values), "from_status": from_status}
 
     def _put_member(self, request: webob.Request, ctx: RequestContext, parameters: dict[str, str]) -> webob.Response:
         document = _document(request)
@@ -152,32 +171,40 @@ class RegistryApp:
         return webob.Response(status=204, content_type=None)
 
 
+def _utf8(latin1: str) -> str:
+    """Text of the bytes that WSGI hands over as latin-1."""
+    try:
+        return latin1.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        raise errors.Invalid(reason="The request is not valid UTF-8.") from None
+
+
+def _query(request: webob.Request) -> dict[str, str]:
+    try:
+        return dict(request.GET)
+    except UnicodeDecodeError:
+        raise errors.InvalidParameter(reason="The query string is not valid UTF-8.") from None
+
+
 def _document(request: webob.Request) -> object:
     """The JSON of the body; an empty body is as good as an empty object."""
-    if (request.content_length or 0) > BODY_LIMIT:
+    chunked = "HTTP_TRANSFER_ENCODING" in request.environ
+    body = request.environ["wsgi.input"].read(BODY_LIMIT + 1 if chunked else min(request.content_length or 0, BODY_LIMIT + 1))
+    if len(body) > BODY_LIMIT:
         raise errors.LimitExceeded(reason=f"The request body is longer than {BODY_LIMIT} bytes.")
-    body = request.environ["wsgi.input"].read(request.content_length or 0)
     try:
         return orjson.loads(body) if body else {}
     except orjson.JSONDecodeError:
         raise errors.BodyMalformed(reason="Malformed JSON in request body.") from None
 
 
-def _new_image(_request: webob.Request, ctx: RequestContext, document: object) -> object:
+def _new_image(ctx: RequestContext, document: object) -> object:
     """Classic writers leave out the status of an active image, and the owner when it is the caller."""
     image = wire.load_object(wire.load_object(document).get("image"))
     return {"image": {"status": "active", "owner": ctx.owner, **image}}
 
 
-def _changed_image(request: webob.Request, _ctx: RequestContext, document: object) -> object:
-    """Classic writers ask by a header to drop the other properties."""
-    if request.headers.get("X-Glance-Registry-Purge-Props", "").lower() != "true":
-        return document
-    body = wire.load_object(document)
-    return {**body, "image": {**wire.load_object(body.get("image")), "purge_props": True}}
-
-
-def _memberships(_request: webob.Request, _ctx: RequestContext, document: object) -> object:
+def _memberships(_ctx: RequestContext, document: object) -> object:
     """Clients of 2011 send the list alone, or one membership (spec-v1 2.11)."""
     if isinstance(document, list):
         return {"memberships": document}
@@ -186,9 +213,8 @@ def _memberships(_request: webob.Request, _ctx: RequestContext, document: object
     return document
 
 
-_CLASSIC_BODIES: Mapping[Operation[Any], Callable[[webob.Request, RequestContext, object], object]] = {
+_CLASSIC_BODIES: Mapping[Operation[Any], Callable[[RequestContext, object], object]] = {
     operations.IMAGES_CREATE: _new_image,
-    operations.IMAGES_UPDATE: _changed_image,
     operations.MEMBERS_PUT: _memberships,
 }
 

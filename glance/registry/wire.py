@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 
 from glance import errors
 from glance.model import properties
@@ -267,8 +267,17 @@ def _load_image(data: object) -> Image:
     members = load_object(data)
     values = _attributes(members)
     values["properties"] = _properties(members)
-    values["locations"] = _locations(members) or ()
+    values["locations"] = load_locations(members)
     return Image(**{"id": "", **values})
+
+
+def load_locations(image: Mapping[str, object]) -> tuple[Location, ...]:
+    """The locations in an image's JSON: those of ``location_data``, or else the one classic ``location``."""
+    if image.get("location_data") is not None:
+        return tuple(Slot("location_data", LOCATIONS).load(image))
+    if image.get("location") is not None:
+        return (Location(Slot("location", TEXT).load(image), store=""),)
+    return ()
 
 
 def _load_new_image(data: object) -> Image:
@@ -278,10 +287,7 @@ def _load_new_image(data: object) -> Image:
 
 
 def _dump_changes(changes: ImageChanges) -> dict[str, object]:
-    values = dict(changes.values)
-    if "locations" in values:
-        values["location_data"] = LOCATIONS.dump(cast("Sequence[Location]", values.pop("locations")))
-    return {**values, "properties": PROPERTIES.dump(changes.properties), "purge_props": changes.purge}
+    return {**changes.values, "properties": PROPERTIES.dump(changes.properties), "purge_props": changes.purge}
 
 
 def _load_changes(data: object) -> ImageChanges:
@@ -289,9 +295,6 @@ def _load_changes(data: object) -> ImageChanges:
     values = {name: value for name, value in _attributes(members).items() if name not in _NEVER_CHANGED}
     named = _properties(members)
     _check(values, named)
-    locations = _locations(members)
-    if locations is not None:
-        values["locations"] = locations
     return ImageChanges(values, named, Slot("purge_props", FLAG, default=False).load(members))
 
 
@@ -322,15 +325,6 @@ def _visibility(visibility: str, *, is_public: bool) -> str:
 
 def _properties(members: Mapping[str, object]) -> Mapping[str, str | None]:
     return Slot("properties", optional(PROPERTIES), default=None).load(members) or {}
-
-
-def _locations(members: Mapping[str, object]) -> tuple[Location, ...] | None:
-    """None where no locations are given."""
-    if members.get("location_data") is not None:
-        return tuple(Slot("location_data", LOCATIONS).load(members))
-    if members.get("location") is not None:
-        return (Location(Slot("location", TEXT).load(members), store=""),)
-    return None
 
 
 def _check(values: Mapping[str, object], named: Mapping[str, str | None]) -> None:

@@ -66,9 +66,10 @@ class FileWrapper:
 
 
 class Answer:
-    """The answer to one request: what the application calls as ``start_response``, and how its result is sent."""
+    """The answer to one request: what the application calls as ``start_response``, and how its result is sent. ``may_keep`` tells, when the head
+    is sent, whether another request may follow."""
 
-    def __init__(self, conn: Connection, head: Head, body: Body, *, keep_alive: bool) -> None:
+    def __init__(self, conn: Connection, head: Head, body: Body, may_keep: Callable[[], bool]) -> None:
         self._conn = conn
         self._body = body
         self._is_head = head.method == "HEAD"
@@ -77,7 +78,8 @@ class Answer:
         self._status = ""
         self._left: int | None = None
         self._chunked = False
-        self.keep_alive = keep_alive
+        self._may_keep = may_keep
+        self.keep_alive = head.keep_alive
         self.head_sent = False
         self.sent = 0
         self.request_id = "-"
@@ -144,7 +146,7 @@ class Answer:
 
     def _head(self) -> bytes:
         """The head; decides how the end of the body will be marked."""
-        if self._body.is_beyond(DISCARD):
+        if self._body.is_beyond(DISCARD) or not self._may_keep():
             self.keep_alive = False
         headers = self._headers
         if self._bodyless:

@@ -69,7 +69,7 @@ class Body(io.RawIOBase):
                 limit -= len(self._next(limit + 1))
         except errors.ClientDisconnected:
             return False
-        return self.finished
+        return self.finished and limit >= 0
 
     def is_beyond(self, limit: int) -> bool:
         """Whether ``discard(limit)`` is certain to fail."""
@@ -194,18 +194,18 @@ class ChunkedBody(Body):
         self._at += 2
 
     def _skip_trailers(self) -> None:
-        start = self._at
-        while True:
+        left = _TRAILERS
+        while not self._buffer.startswith(b"\r\n", self._at):
             match = _TRAILER.match(self._buffer, self._at)
             if match is not None:
+                left -= match.end() - self._at
                 self._at = match.end()
-            elif self._buffer.startswith(b"\r\n", self._at):
-                break
-            elif b"\n" in self._buffer[self._at :] or len(self._buffer) - start > _TRAILERS:
+            elif b"\n" in self._buffer[self._at :] or len(self._buffer) - self._at > _TRAILERS:
                 raise errors.ClientDisconnected
             else:
-                start -= self._at
                 self._fill()
+            if left < 0:
+                raise errors.ClientDisconnected
         self._wire.unread(self._buffer[self._at + 2 :])
         self._buffer = b""
         self._at = 0

@@ -260,7 +260,8 @@ def _launch(server: Server, manner: Manner) -> _Launched:
         server.pid_file.remove()
         raise OSError(str(error)) from error
     if child.stdout:
-        subprocess.Popen([logger, "-t", f"{server.name}[{child.pid}]"], stdin=child.stdout, start_new_session=True)
+        tag = f"{server.name}[{child.pid}]"
+        subprocess.Popen([logger, "-t", tag], stdin=child.stdout, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         child.stdout.close()
     return _Launched(server, child, time.monotonic())
 

@@ -82,13 +82,15 @@ class PidFile:
             return None
         except OSError as error:
             raise self._refused("it is a symbolic link" if error.errno == errno.ELOOP else os.strerror(error.errno or 0)) from error
-        with open(descriptor, encoding="ascii", errors="replace") as file:
+        try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise self._refused("it is no regular file")
             if status.st_uid not in (0, os.geteuid()):
                 raise self._refused("it belongs to another user")
-            record = _RECORD.fullmatch(file.read(_RECORD_BYTES))
+            record = _RECORD.fullmatch(os.read(descriptor, _RECORD_BYTES).decode("ascii", "replace"))
+        finally:
+            os.close(descriptor)
         if record is None or int(record["pid"]) <= 1:
             raise self._refused("it names no process")
         return Process(int(record["pid"]), record["worker"] or "")

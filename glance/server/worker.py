@@ -281,6 +281,17 @@ class Worker:
                 outcome = generation.site.refuse(conn, refused)
             else:
                 outcome = generation.site.serve(conn, head_end, lambda: self._parting is None)
+                while outcome is Outcome.KEEP and self._parting is None and generation is self._generation:
+                    conn.sock.settimeout(0.002)
+                    try:
+                        data = conn.sock.recv(_RECEIVE)
+                    except OSError:
+                        break
+                    conn.buffer += data
+                    end = find_head_end(conn.buffer, 0, generation.site.rules)
+                    if end is None:
+                        break
+                    outcome = generation.site.serve(conn, end, lambda: self._parting is None)
         except Exception:
             LOG.exception("A request could not be carried out")
         finally:

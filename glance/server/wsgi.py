@@ -76,7 +76,7 @@ class Site:
 
         before_first = proceed if head.expects_continue else None
         body = ChunkedBody(conn, before_first) if head.chunked else LengthBody(conn, head.length, before_first)
-        answer = Answer(conn, head, body, keep_alive=head.keep_alive and self._settings.http_keepalive and may_keep())
+        answer = Answer(conn, head, body, lambda: self._settings.http_keepalive and may_keep())
         try:
             complete = self._run(answer, head, self._make_environ(conn, head, body))
         except PeerGone:

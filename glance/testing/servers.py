@@ -47,6 +47,11 @@ def program(name: str) -> str:
     return str(Path(sysconfig.get_path("scripts")) / name)
 
 
+def read_pid(path: Path) -> int:
+    """The process that a pid file names."""
+    return int(path.read_text().split()[0])
+
+
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
     """Asks ``condition`` again and again; raises TimeoutError, naming ``what``, when it stays false."""
     end = time.monotonic() + seconds
@@ -113,12 +118,12 @@ class Glance:
         return self.directory / "run"
 
     def conf(self, service: Service) -> Path:
-        return self.directory / "etc" / f"glance-{service}.conf"
+        return self.directory / f"glance-{service}.conf"
 
     @property
     def registry_secret(self) -> str:
         """What glance-api proves itself with to glance-registry."""
-        return self.option("registry", "DEFAULT", "registry_secret")
+        return self.option("registry", "DEFAULT", "registry_shared_secret")
 
     # Configuration
 
@@ -203,7 +208,7 @@ class Glance:
     def pid(self, service: Service) -> int:
         """The first process of a service."""
         if self.control:
-            return int((self.run_directory / f"glance-{service}.pid").read_text())
+            return read_pid(self.run_directory / f"glance-{service}.pid")
         return self._children[service].pid
 
     def exit_code(self, service: Service) -> int | None:
@@ -328,7 +333,7 @@ class Glance:
 
     def _groups(self) -> list[int]:
         if self.control:
-            return [int(path.read_text()) for path in self.run_directory.glob("*.pid")]
+            return [read_pid(path) for path in self.run_directory.glob("*.pid")]
         return [child.pid for child in self._children.values()]
 
 

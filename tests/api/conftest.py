@@ -97,7 +97,7 @@ def make_services(directory: Path, registry: Registry, **changes: object) -> Ser
     return Services(
         registry=registry,
         stores=stores,
-        policy=PolicyEngine(),
+        policy=PolicyEngine(None),
         background=Immediately(),
         leases=Leases(registry),
         worker=worker.current,

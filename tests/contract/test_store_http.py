@@ -23,6 +23,7 @@ class Web(ThreadingHTTPServer):
     """A web server on 127.0.0.1: ``objects`` by path, ``behaviour`` by path where it is not that of a good server."""
 
     daemon_threads = True
+    request_queue_size = 64
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)

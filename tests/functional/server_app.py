@@ -14,6 +14,8 @@ from glance import errors
 from glance.server.prefork import serve
 from glance.server.settings import ServerSettings
 
+LOG = logging.getLogger("test")
+
 
 class Service:
     def __init__(self, path: Path) -> None:
@@ -28,10 +30,10 @@ class Service:
     def started(self) -> None:
         if self.fails_to_start:
             raise errors.ConfigurationError(reason="cannot start on purpose")
-        logging.info("started in %d", os.getpid())
+        LOG.info("started in %d", os.getpid())
 
     def stopped(self) -> None:
-        logging.info("stopped in %d", os.getpid())
+        LOG.info("stopped in %d", os.getpid())
 
     def app(self, environ, start_response):
         handler = getattr(self, environ["PATH_INFO"].strip("/").replace("/", "_") or "hello")
@@ -74,14 +76,14 @@ class Service:
         return [b"no"]
 
     def slow(self, environ, start_response):
-        logging.info("slow began")
+        LOG.info("slow began")
         time.sleep(1)
         return self.hello(environ, start_response)
 
     def download(self, environ, start_response):
         size = os.path.getsize(self.file)
         first = int(environ["QUERY_STRING"] or 0)
-        file = open(self.file, "rb")
+        file = Path(self.file).open("rb")  # noqa: SIM115 - the server closes it
         file.seek(first)
         start_response("200 OK", [("Content-Length", str(size - first))])
         return environ["wsgi.file_wrapper"](file)

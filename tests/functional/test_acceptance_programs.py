@@ -14,7 +14,7 @@ import pytest
 
 from glance.client import Client
 from glance.common import exception
-from glance.testing.servers import Glance, program, wait_until
+from glance.testing.servers import Glance, program, read_pid, wait_until
 
 FORMATS = {"x-image-meta-disk_format": "raw", "x-image-meta-container_format": "bare"}
 
@@ -35,7 +35,7 @@ def prepared(tmp_path: Path) -> Iterator[Glance]:
 
 def registry_answers(glance: Glance) -> bool:
     try:
-        return glance.request("GET", "/", service="registry").status == 403
+        return glance.request("GET", "/", service="registry").status == 401
     except OSError:
         return False
 
@@ -53,12 +53,12 @@ def test_57_to_59_registry_started_stopped_restarted_then_lines_of_2011(prepared
 
     assert control("start", "etc/glance.conf.sample") == f"Starting glance-registry with {sample}\n"
     wait_until(lambda: registry_answers(prepared), "the registry to answer")
-    first = int(pid_file.read_text())
+    first = read_pid(pid_file)
 
     restarted = control("restart", "etc/glance.conf.sample")
     assert restarted == f"Stopping glance-registry  pid: {first}  signal: 15\nStarting glance-registry with {sample}\n"
     wait_until(lambda: registry_answers(prepared), "the registry to answer again")
-    second = int(pid_file.read_text())
+    second = read_pid(pid_file)
 
     assert control("stop") == f"Stopping glance-registry  pid: {second}  signal: 15\n"
     assert not pid_file.exists()
@@ -95,7 +95,7 @@ bind_host = 127.0.0.1
 bind_port = {glance.api_port}
 registry_host = 127.0.0.1
 registry_port = {glance.registry_port}
-registry_secret = {glance.registry_secret}
+registry_shared_secret = {glance.registry_secret}
 sql_connection = sqlite:///{glance.database}
 default_store = file
 image_cache_dir = {home}/image-cache/
@@ -112,7 +112,7 @@ SEED_REGISTRY = """\
 debug = True
 bind_host = 127.0.0.1
 bind_port = {glance.registry_port}
-registry_secret = {glance.registry_secret}
+registry_shared_secret = {glance.registry_secret}
 sql_connection = sqlite:///{glance.database}
 default_store = file
 log_file = {home}/registry.log

@@ -8,6 +8,7 @@ from typing import Any
 import webob
 
 from glance import errors
+from glance.api import ranges
 from glance.api.request import Request, json_response
 from glance.api.v1 import headers
 from glance.interfaces import Blob
@@ -133,12 +134,10 @@ def _source(request: Request, metadata: headers.Metadata) -> DataSource | None:
 
 def _range(request: Request, image: Image) -> tuple[int, int] | None:
     """First byte and the one after the last of the part that is asked for, None for the whole. Raises RangeNotSatisfiable."""
-    if request.range is None or image.size is None or request.headers.get("If-Range", image.checksum) != image.checksum:
+    asked = request.headers.get("Range")
+    if asked is None or image.size is None or request.headers.get("If-Range", image.checksum) != image.checksum:
         return None
-    wanted = request.range.range_for_length(image.size)
-    if wanted is None:
-        raise errors.RangeNotSatisfiable(size=image.size)
-    return wanted
+    return ranges.parse(asked, image.size)
 
 
 def _body(request: Request, blob: Blob, *, to_the_end: bool) -> Iterable[bytes]:

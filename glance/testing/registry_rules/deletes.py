@@ -26,7 +26,7 @@ class DeleteRules(Scene):
         image = create(registry)
         share(registry, image, "bob")
         registry.images.delete(ALICE, image.id)
-        assert registry.members.shared_with(ADMIN, "bob") == []
+        assert list(registry.members.shared_with(ADMIN, "bob")) == []
 
     def test_delete_when_the_image_is_protected_raises_for_everybody(self, registry: Registry) -> None:
         image = create(registry, protected=True)
@@ -68,7 +68,7 @@ class DeleteRules(Scene):
         gone = registry.images.delete(ALICE, image.id, delayed=True)
         assert (gone.status, gone.deleted, gone.location) == ("pending_delete", True, None)
         assert gone.deleted_at is not None
-        assert registry.locations.condemned() == []
+        assert list(registry.locations.condemned()) == []
         with pytest.raises(errors.ImageNotFound):
             registry.images.get(ALICE, image.id)
         with pytest.raises(errors.Forbidden):
@@ -90,7 +90,7 @@ class DeleteRules(Scene):
         location_id = image.locations[0].id
         assert location_id is not None
         registry.locations.erased(location_id)
-        assert registry.locations.condemned() == []
+        assert list(registry.locations.condemned()) == []
         assert registry.images.get(ADMIN, image.id).locations == ()
         registry.locations.erased(location_id)
 
@@ -107,5 +107,5 @@ class DeleteRules(Scene):
         share(registry, image, "bob", can_share=True)
         with pytest.raises(errors.ImageNotFound):
             registry.images.delete(BOB, image.id, delayed=True)
-        assert registry.locations.condemned() == []
+        assert list(registry.locations.condemned()) == []
         assert registry.images.get(BOB, image.id).status == "active"

@@ -36,14 +36,14 @@ class UploadRules(Scene):
         assert saving.status == "saving"
         assert saving == registry.images.get(ALICE, image.id)
         assert saving.updated_at != image.updated_at
-        assert registry.uploads.leases() == [(upload, False)]
+        assert list(registry.uploads.leases()) == [(upload, False)]
 
     def test_start_when_the_image_is_not_queued_raises(self, registry: Registry) -> None:
         saving, active = start(registry), create_active(registry)
         for image_id in (saving.image_id, active.id):
             with pytest.raises(errors.NotQueued):
                 registry.uploads.start(ALICE, upload_of(image_id))
-        assert registry.uploads.leases() == [(saving, False)]
+        assert list(registry.uploads.leases()) == [(saving, False)]
 
     def test_start_when_two_want_one_image_lets_one_win(self, registry: Registry) -> None:
         for _ in range(10):
@@ -63,7 +63,7 @@ class UploadRules(Scene):
                 registry.uploads.start(BOB, upload_of(image.id))
         with pytest.raises(errors.ImageForbidden):
             registry.uploads.start(BOB, upload_of(public.id))
-        assert registry.uploads.leases() == []
+        assert list(registry.uploads.leases()) == []
 
     def test_finish_when_the_attempt_holds_the_image_activates_it(self, registry: Registry, advance: Advance) -> None:
         upload = start(registry)
@@ -75,7 +75,7 @@ class UploadRules(Scene):
         assert (active.location.url, active.location.store, active.location.metadata) == (data.location.url, "file", {"part": 1})
         assert active == registry.images.get(ALICE, upload.image_id)
         assert active.updated_at != active.created_at
-        assert registry.uploads.leases() == []
+        assert list(registry.uploads.leases()) == []
 
     def test_finish_when_the_attempt_is_another_one_raises(self, registry: Registry) -> None:
         upload = start(registry)
@@ -150,22 +150,22 @@ class UploadRules(Scene):
         image = registry.images.get(ALICE, upload.image_id)
         assert image.status == status
         assert image.updated_at != image.created_at
-        assert registry.uploads.leases() == []
+        assert list(registry.uploads.leases()) == []
         assert not registry.uploads.abandon(upload.image_id, upload.attempt, status)
 
     def test_abandon_when_the_attempt_is_another_one_changes_nothing(self, registry: Registry) -> None:
         upload = start(registry)
         assert not registry.uploads.abandon(upload.image_id, "other", "killed")
         assert registry.images.get(ALICE, upload.image_id).status == "saving"
-        assert registry.uploads.leases() == [(upload, False)]
+        assert list(registry.uploads.leases()) == [(upload, False)]
 
     def test_abandon_when_the_image_was_deleted_leaves_it_deleted(self, registry: Registry) -> None:
         upload = start(registry)
         registry.images.delete(ALICE, upload.image_id)
-        assert registry.uploads.leases() == [(upload, False)]
+        assert list(registry.uploads.leases()) == [(upload, False)]
         assert registry.uploads.abandon(upload.image_id, upload.attempt, "queued")
         assert registry.images.get(ADMIN, upload.image_id).status == "deleted"
-        assert registry.uploads.leases() == []
+        assert list(registry.uploads.leases()) == []
 
     def test_start_after_a_failed_attempt_works_again(self, registry: Registry) -> None:
         upload = start(registry)
@@ -186,7 +186,7 @@ class UploadRules(Scene):
 
     def test_renew_when_nothing_is_given_does_nothing(self, registry: Registry) -> None:
         registry.uploads.renew([])
-        assert registry.uploads.leases() == []
+        assert list(registry.uploads.leases()) == []
 
     def test_take_over_when_an_attempt_died_begins_a_lease_of_its_own(self, registry: Registry, advance: Advance) -> None:
         upload = start(registry, on_failure="queued")

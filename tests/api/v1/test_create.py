@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import pytest
 
+from glance.service import Limits
 from tests.api.conftest import DATA, RAW, Api
 
 
@@ -69,7 +71,6 @@ REFUSED = {
     "content type": ({"Content-Type": "text/plain"}, 400, "Content-Type must be application/octet-stream"),
     "file as location": ({"x-image-meta-location": "file:///etc/passwd"}, 400, "It's invalid to provide multiple image sources."),
     "copy of nothing": ({"x-glance-api-copy-from": ""}, 400, "External source should not be empty"),
-    "property count": ({f"x-image-meta-property-p{number}": "1" for number in range(129)}, 413, "Attempted: 129, Maximum: 128"),
 }
 
 
@@ -80,6 +81,30 @@ def test_upload_when_refused_then_the_cause_is_named_and_nothing_is_left(api: Ap
     assert text in answer.text
     assert api.names("?is_public=None") == []
     assert not list(api.images.iterdir())
+
+
+def test_properties_when_over_the_quota_then_413_on_create_and_on_update(make_api: Callable[..., Api]) -> None:
+    api = make_api(limits=Limits(properties=2))
+    three = {f"x-image-meta-property-p{number}": "1" for number in range(3)}
+    answer = api.request("POST", "/v1/images", three)
+    assert (answer.status, "Attempted: 3, Maximum: 2" in answer.text) == (413, True)
+    assert api.names("?is_public=None") == []
+    image_id = api.create({"x-image-meta-property-p0": "1"})
+    more = {"x-image-meta-property-p1": "1", "x-image-meta-property-p2": "1"}
+    assert api.request("PUT", f"/v1/images/{image_id}", more).status == 200
+    kept = {"x-image-meta-property-p0": "1", "x-glance-registry-purge-props": "false"}
+    assert api.request("PUT", f"/v1/images/{image_id}", kept).status == 413
+
+
+def test_image_when_larger_than_the_cap_then_refused_before_or_while_it_is_read(make_api: Callable[..., Api]) -> None:
+    api = make_api(limits=Limits(image_size=1000))
+    declared = api.request("POST", "/v1/images", {**RAW, **DATA}, b"x" * 1001)
+    assert (declared.status, "larger than 1000 bytes" in declared.text) == (400, True)
+    assert api.names("?is_public=None") == []
+    chunked = api.request("POST", "/v1/images", {**RAW, **DATA, "Transfer-Encoding": "chunked"}, b"x" * 1001)
+    assert (chunked.status, "larger than 1000 bytes" in chunked.text) == (413, True)
+    assert not list(api.images.iterdir())
+    assert api.create(body=b"x" * 1000)
 
 
 @pytest.mark.parametrize(

@@ -92,10 +92,10 @@ def test_create_with_a_bad_status_is_refused_as_ever(ask):
 
 
 def test_update_with_a_classic_body_keeps_properties(ask, asked):
-    ask(f"PUT /images/{IMAGE.id}", {"image": {"status": "active", "properties": {"a": "1"}}, "from_state": "saving"})
+    ask(f"PUT /images/{IMAGE.id}", {"image": {"min_ram": 5, "properties": {"a": "1"}}, "from_state": "saving"})
     assert asked()[3] == {
         "image_id": IMAGE.id,
-        "changes": ImageChanges({"status": "active"}, {"a": "1"}),
+        "changes": ImageChanges({"min_ram": 5}, {"a": "1"}),
         "from_status": frozenset({"saving"}),
     }
 
@@ -103,11 +103,6 @@ def test_update_with_a_classic_body_keeps_properties(ask, asked):
 def test_update_with_the_purge_header_drops_properties(ask, asked):
     ask(f"PUT /images/{IMAGE.id}", {"image": {"name": "x"}, "from_state": None}, {"X-Glance-Registry-Purge-Props": "True"})
     assert asked()[3] == {"image_id": IMAGE.id, "changes": ImageChanges({"name": "x"}, purge=True), "from_status": None}
-
-
-def test_update_with_a_location_passes_it_on(ask, asked):
-    ask(f"PUT /images/{IMAGE.id}", {"image": {"location": "file:///x"}})
-    assert asked()[3]["changes"].values == {"locations": (Location("file:///x", ""),)}
 
 
 def test_delete_without_body_is_not_delayed(ask, asked):
@@ -176,11 +171,10 @@ def test_what_is_not_utf8_is_refused(ask, line):
     assert ask(line).status_int == 400
 
 
-@pytest.mark.parametrize(
-    "given", [{}, {"X-Glance-Registry-Secret": ""}, {"X-Glance-Registry-Secret": "Sesame"}, {"X-Glance-Registry-Secret": "sésame"}]
-)
+@pytest.mark.parametrize("given", [None, "", "Sesame", "sésame"])
 def test_request_without_the_secret_is_refused(ask, recorder, given):
-    answer = ask("GET /images", headers=given | ALICE, secret="sesame")
+    headers = {} if given is None else {"X-Glance-Registry-Secret": given}
+    answer = ask("GET /images", headers=headers | ALICE, secret="sesame")
     assert (answer.status_int, recorder.asked) == (401, [])
 
 

@@ -31,7 +31,6 @@ def through(codec, value):
         (wire.MEMBER, Member("i", "t1", True, "accepted")),
         (wire.MEMBERSHIP, Membership("t1", None)),
         (wire.CHANGES, ImageChanges({"name": None, "protected": True, "size": 3, "visibility": "private"}, {"a": None}, purge=True)),
-        (wire.CHANGES, ImageChanges({"locations": IMAGE.locations})),
         (wire.QUERY, ImageQuery()),
     ],
 )
@@ -141,10 +140,6 @@ def test_bad_image_is_refused_with_the_reason(document, sentence):
         {"properties": {"a": "line\r\nInjected: header"}},
         {"properties": {"k" * 256: "v"}},
         {"created_at": "yesterday"},
-        {"location": 7},
-        {"location_data": {}},
-        {"location_data": [{"url": "x", "metadata": 1}]},
-        {"location_data": [{"url": "x", "status": "odd"}]},
         [],
         None,
         "image",
@@ -154,6 +149,20 @@ def test_hostile_image_is_refused(document):
     for codec in (wire.NEW_IMAGE, wire.CHANGES):
         with pytest.raises(errors.Invalid):
             codec.load(document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"location": 7},
+        {"location_data": {}},
+        {"location_data": [{"url": "x", "metadata": 1}]},
+        {"location_data": [{"url": "x", "status": "odd"}]},
+    ],
+)
+def test_hostile_location_is_refused(document):
+    with pytest.raises(errors.Invalid):
+        wire.load_locations(document)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -63,10 +63,10 @@ def test_read_when_there_is_no_file_then_none(pid_file: PidFile) -> None:
     assert pid_file.running() is None
 
 
-@pytest.mark.parametrize(("make", "reason"), [("mkdir", "it is no regular file"), ("mkfifo", "it is no regular file")])
-def test_read_when_it_is_no_regular_file_then_refused(pid_file: PidFile, make: str, reason: str) -> None:
-    getattr(os, make)(pid_file.path)
-    with pytest.raises(ConfigurationError, match=reason):
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_read_when_it_is_no_regular_file_then_refused(pid_file: PidFile, make: Callable[[Path], None]) -> None:
+    make(pid_file.path)
+    with pytest.raises(ConfigurationError, match="it is no regular file"):
         pid_file.read()
 
 

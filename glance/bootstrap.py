@@ -1,0 +1,211 @@
+"""The composition root: reads the options and decides which implementation every part of a service gets."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from glance import errors, worker
+from glance.api.app import Composition as ApiComposition
+from glance.config import access, database, images, listening, logs, pipelines, programs, registry, stores
+from glance.config.programs import Loaded
+from glance.db import migrate
+from glance.db.engine import make_engine, wait_for
+from glance.db.registry import SqlRegistry
+from glance.interfaces import Registry
+from glance.policies.engine import PolicyEngine
+from glance.registry.client import connect
+from glance.registry.pipeline import Composition as RegistryComposition
+from glance.registry.server import RegistryApp
+from glance.server.settings import ServerSettings
+from glance.service import Services
+from glance.service.leases import Leases
+from glance.service.recovery import recover
+
+LOG = logging.getLogger(__name__)
+
+#: Headers that clients of 2011 spell with underscores.
+CLASSIC_HEADERS = ("x-image-meta-", "x-glance-")
+
+#: Seconds between two searches for what dead processes left.
+RECOVERY_INTERVAL = 60.0
+
+#: Copies from other servers that one process makes at the same time.
+COPIES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a server serves: ``glance.server.settings.Service``. ``work`` runs in each worker process from its start to its end."""
+
+    app: Any
+    settings: ServerSettings
+    work: Sequence[Periodic]
+    close: Sequence[Callable[[], None]]
+
+    def started(self) -> None:
+        for one in self.work:
+            one.start()
+
+    def stopped(self) -> None:
+        for one in self.work:
+            one.stop()
+        for close in self.close:
+            close()
+
+
+def api_service(arguments: Sequence[str]) -> Service:
+    """glance-api, as its command line and files describe it. Raises ConfigurationError."""
+    loaded = _load(programs.API, arguments)
+    conf = loaded.conf
+    access.check(conf)
+    if not conf.paste_deploy.flavor and not _is_loopback(conf.bind_host):
+        LOG.warning("There is no identity service: everybody who reaches port %d of %s is the administrator.", conf.bind_port, conf.bind_host)
+    services = _services(loaded)
+    application = ApiComposition(_pipeline(loaded), services, images.read_api(conf))
+    work = (
+        Periodic(conf.upload_lease_seconds / 3, services.leases.renew),
+        Periodic(RECOVERY_INTERVAL, lambda: _recover(services)),
+    )
+    close = [services.registry.close, *(services.stores.get(name).close for name in services.stores.names)]
+    return Service(application, _server_settings(loaded), work, close)
+
+
+def registry_service(arguments: Sequence[str]) -> Service:
+    """glance-registry, as its command line and files describe it. Raises ConfigurationError."""
+    loaded = _load(programs.REGISTRY, arguments)
+    conf = loaded.conf
+    if not conf.registry_shared_secret and not _is_loopback(conf.bind_host):
+        LOG.warning("glance-registry listens on %s without registry_shared_secret: whoever reaches it reads and changes every image.", conf.bind_host)
+    records = _sql_registry(loaded)
+    confirmed, open_to_all = (
+        RegistryApp(
+            records,
+            secret=conf.registry_shared_secret,
+            default_limit=conf.limit_param_default,
+            max_limit=conf.api_limit_max,
+            anonymous_is_admin=anonymous_is_admin,
+            id_format=conf.image_id_format,
+        )
+        for anonymous_is_admin in (False, True)
+    )
+    application = RegistryComposition(_pipeline(loaded), confirmed=confirmed, open_to_all=open_to_all)
+    return Service(application, _server_settings(loaded), (), [records.close])
+
+
+class Periodic:
+    """Runs ``task`` on a thread of its own, at once and then every ``interval`` seconds; what goes wrong is logged, and tried again."""
+
+    def __init__(self, interval: float, task: Callable[[], None]) -> None:
+        self._interval = interval
+        self._task = task
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Starts the thread; it does not keep the process alive."""
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def stop(self) -> None:
+        """Lets the thread end after what it is doing."""
+        self._ended.set()
+
+    def _run(self) -> None:
+        while True:
+            _logging_errors(self._task)
+            if self._ended.wait(self._interval):
+                return
+
+
+class Threads:
+    """The ``Background`` of ``glance.interfaces``: a thread for each task, COPIES of them working at a time."""
+
+    def __init__(self) -> None:
+        self._turns = threading.BoundedSemaphore(COPIES)
+
+    def submit(self, task: Callable[[], None]) -> None:
+        threading.Thread(target=self._run, args=(task,), daemon=True).start()
+
+    def _run(self, task: Callable[[], None]) -> None:
+        with self._turns:
+            _logging_errors(task)
+
+
+def _logging_errors(task: Callable[[], None]) -> None:
+    try:
+        task()
+    except errors.GlanceError as error:
+        LOG.warning("Work in the background failed: %s", error)
+    except Exception:
+        LOG.exception("Work in the background failed")
+
+
+def _load(program: str, arguments: Sequence[str]) -> Loaded:
+    """Reads the configuration, sets logging up, and tells what the operator should know."""
+    loaded = programs.load(program, arguments)
+    logs.set_up(loaded.conf, program)
+    if loaded.conf.debug:
+        for line in loaded.banner():
+            LOG.debug("%s", line)
+    for warning in loaded.warnings():
+        LOG.warning("%s", warning)
+    if os.geteuid() == 0:
+        LOG.warning("%s runs as root; it needs no rights but those to its own files, so start it as a user of its own.", program)
+    return loaded
+
+
+def _server_settings(loaded: Loaded) -> ServerSettings:
+    return ServerSettings(name=loaded.program, single_header_prefixes=CLASSIC_HEADERS, **listening.read(loaded.conf))
+
+
+def _pipeline(loaded: Loaded) -> Any:
+    path = pipelines.find(loaded.conf, loaded.program, loaded.files)
+    return pipelines.load(path, loaded.program, loaded.conf.paste_deploy.flavor, loaded.files)
+
+
+def _services(loaded: Loaded) -> Services:
+    conf = loaded.conf
+    policy = access.read_policy(conf, loaded.directories)
+    kept = stores.make(conf)
+    stores.check(kept)
+    records: Registry = _sql_registry(loaded) if conf.registry_mode == "embedded" else connect(registry.read_client(conf))
+    return Services(
+        registry=records,
+        stores=kept,
+        policy=PolicyEngine(policy.path, policy.default_rule),
+        background=Threads(),
+        leases=Leases(records),
+        worker=worker.current,
+        limits=images.read_limits(conf),
+        formats=images.read_formats(conf),
+    )
+
+
+def _sql_registry(loaded: Loaded) -> SqlRegistry:
+    """The registry on the database, which is at the newest version: brought there where it is SQLite, else checked. Raises ConfigurationError."""
+    conf = loaded.conf
+    settings = database.read(conf)
+    engine = make_engine(settings)
+    if engine.dialect.name == "sqlite":
+        migrate.sync(engine)
+    else:
+        wait_for(engine, settings)
+        migrate.check(engine)
+    return SqlRegistry(engine, image_id_format=conf.image_id_format, lease_seconds=conf.upload_lease_seconds)
+
+
+def _recover(services: Services) -> None:
+    repaired = recover(services, worker.is_dead)
+    if repaired:
+        LOG.info("Recovery repaired %d things that dead processes had left.", repaired)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

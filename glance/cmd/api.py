@@ -1,0 +1,15 @@
+"""glance-api: the image API."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from glance import bootstrap
+from glance.cmd.launch import launch
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the server in the foreground; ``arguments`` default to the command line."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return launch(lambda: bootstrap.api_service(words))

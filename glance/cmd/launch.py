@@ -1,0 +1,26 @@
+"""How the two servers start: what goes wrong becomes one line and an exit status."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+from glance import errors
+from glance.server.prefork import serve
+from glance.server.settings import Service
+
+LOG = logging.getLogger(__name__)
+
+
+def launch(load: Callable[[], Service]) -> int:
+    """Serves until a signal comes. Returns 0, or what the error asks for: 78 unsafe configuration file, 3 bad store, else 1."""
+    os.umask(0o027)
+    try:
+        return serve(load)
+    except errors.GlanceError as error:
+        print(f"ERROR: {error.message}", file=sys.stderr)
+        if logging.getLogger("glance").level:  # logging is set up: whoever has no terminal finds the reason in the log
+            LOG.critical("%s", error.message)
+        return getattr(error, "exit_code", 1)

@@ -1,0 +1,104 @@
+"""Writing a ready configuration into a directory: what ``glance-manage setup`` does."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from glance import errors
+from glance.config.pipelines import SHIPPED
+
+_API = """\
+[DEFAULT]
+bind_host = {site.bind_host}
+bind_port = {site.api_port}
+log_file = {site.directory}/log/api.log
+registry_mode = {site.registry_mode}
+registry_host = 127.0.0.1
+registry_port = {site.registry_port}
+registry_shared_secret = {secret}
+
+[glance_store]
+filesystem_store_datadir = {site.directory}/images
+
+[database]
+connection = {site.connection}
+
+[paste_deploy]
+config_file = {site.directory}/glance-api-paste.ini
+"""
+
+_REGISTRY = """\
+[DEFAULT]
+bind_host = 127.0.0.1
+bind_port = {site.registry_port}
+log_file = {site.directory}/log/registry.log
+registry_shared_secret = {secret}
+
+[database]
+connection = {site.connection}
+
+[paste_deploy]
+config_file = {site.directory}/glance-registry-paste.ini
+"""
+
+_HEAD = "# Written by glance-manage setup. All options: docs/reference/configuration.md and the samples in etc/.\n"
+_SHIPPED = ("glance-api-paste.ini", "glance-registry-paste.ini", "policy.yaml.sample")
+_DIRECTORIES = ("images", "log", "run")
+_FORBIDDEN = frozenset("$%?#;\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A service in a directory of its own. Raises ConfigurationError for a directory whose name cannot stand in a file of options."""
+
+    directory: Path
+    bind_host: str = "127.0.0.1"
+    api_port: int = 9292
+    registry_port: int = 9191
+    registry_mode: str = "http"
+
+    def __post_init__(self) -> None:
+        if not self.directory.is_absolute() or _FORBIDDEN & set(str(self.directory)):
+            raise errors.ConfigurationError(reason=f"Choose an absolute directory without any of $ % ? # ; in its name, not {self.directory}")
+
+    @property
+    def connection(self) -> str:
+        """The URL of its database."""
+        return f"sqlite:///{self.directory}/glance.sqlite"
+
+
+def write(site: Site) -> Iterator[tuple[Path, bool]]:
+    """Makes what is missing: directories of mode 0750, files of mode 0640. Yields each file, and whether it was written or had been there."""
+    for directory in (site.directory, *(site.directory / name for name in _DIRECTORIES)):
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    secret = _known_secret(site.directory) or secrets.token_hex(32)
+    for name, template in (("glance-api.conf", _API), ("glance-registry.conf", _REGISTRY)):
+        path = site.directory / name
+        yield path, _create(path, _HEAD + template.format(site=site, secret=secret))
+    for name in _SHIPPED:
+        yield site.directory / name, _create(site.directory / name, (SHIPPED / name).read_text())
+
+
+def _known_secret(directory: Path) -> str | None:
+    """The secret of a configuration that is there already: its other half must have the same."""
+    for name in ("glance-registry.conf", "glance-api.conf"):
+        parser = configparser.RawConfigParser(strict=False)
+        parser.read(directory / name)
+        if secret := parser.get("DEFAULT", "registry_shared_secret", fallback=None):
+            return secret
+    return None
+
+
+def _create(path: Path, text: str) -> bool:
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
+    except FileExistsError:
+        return False
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    return True

@@ -1,0 +1,127 @@
+"""From the ``[database]`` settings to an engine. It connects when it is first used, so that a server may fork before."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from glance import errors
+
+LOG = logging.getLogger(__name__)
+
+#: Schemes of 2012 and the drivers of today.
+DRIVERS = {"mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql", "postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
+
+#: Execution option of transactions that will write.
+WRITES = "glance_writes"
+
+_CONNECT_SECONDS = 10
+_BUSY_SECONDS = 5
+_FILE_MODE = 0o640
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """``connection`` is an SQLAlchemy URL. Times are seconds; ``max_retries`` -1 stands for no end.
+
+    ``max_pool_size`` connections are kept, each for ``idle_timeout`` at most; ``max_overflow`` more are opened when all are busy.
+    """
+
+    connection: str = field(repr=False)
+    idle_timeout: int = 3600
+    max_retries: int = 10
+    retry_interval: float = 10
+    max_pool_size: int = 5
+    max_overflow: int = 50
+
+
+def make_engine(settings: DatabaseSettings) -> Engine:
+    """The engine for ``settings``. Raises ConfigurationError for a URL that cannot be used."""
+    url = database_url(settings.connection)
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        _check_sqlite(url)
+        options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_SECONDS}}
+    else:
+        options = {"connect_args": {"connect_timeout": _CONNECT_SECONDS}, "pool_pre_ping": True, "isolation_level": "READ COMMITTED"}
+    try:
+        engine = create_engine(
+            url,
+            pool_size=settings.max_pool_size,
+            max_overflow=settings.max_overflow,
+            pool_recycle=settings.idle_timeout,
+            pool_timeout=_CONNECT_SECONDS,
+            hide_parameters=True,
+            **options,
+        )
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        raise errors.ConfigurationError(reason=f"There is no driver for {url.drivername} databases here: {error}.") from error
+    if backend == "sqlite":
+        _prepare_sqlite(engine)
+    return engine
+
+
+def wait_for(engine: Engine, settings: DatabaseSettings) -> None:
+    """Returns when the database answers; raises DatabaseUnavailable when it did not after ``max_retries`` further attempts."""
+    retries = 0
+    while True:
+        try:
+            engine.connect().close()
+        except DBAPIError as error:
+            if 0 <= settings.max_retries <= retries:
+                raise errors.DatabaseUnavailable from error
+            LOG.warning("The database does not answer yet: %s", error.orig)
+        else:
+            engine.dispose()  # a server forks next
+            return
+        retries += 1
+        time.sleep(settings.retry_interval)
+
+
+def database_url(connection: str) -> URL:
+    """The URL that an operator wrote, of any year, with the driver of today. Raises ConfigurationError, which does not repeat a password."""
+    try:
+        url = make_url(connection)
+    except ArgumentError as error:
+        raise errors.ConfigurationError(reason="The option connection of [database] is no database URL.") from error
+    url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
+    if url.get_backend_name() in {"mysql", "mariadb"} and "charset" not in url.query:
+        url = url.update_query_dict({"charset": "utf8mb4"})
+    return url
+
+
+def _check_sqlite(url: URL) -> None:
+    if url.database in {None, "", ":memory:"}:
+        raise errors.ConfigurationError(reason="A database in memory cannot be shared by threads; name a file: sqlite:////path/to/file")
+    if not Path(url.database or "").is_absolute():
+        LOG.warning("The SQLite file of [database] connection is relative to the working directory; write sqlite:////path with four slashes")
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """Readers and one writer at a time do not wait for each other; what was committed survives a power failure."""
+
+    @event.listens_for(engine, "do_connect")
+    def create_file(_dialect: Any, _record: Any, arguments: list[Any], _options: dict[str, Any]) -> None:
+        # SQLite would take the umask; its side files get the mode of the database. What fails here, SQLite reports.
+        with suppress(OSError):
+            os.close(os.open(arguments[0], os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_MODE))
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions begin where `begin` below says so, not where the driver guesses
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that reads first and writes later could not wait for another writer: it would have to fail.
+        writes = connection.get_execution_options().get(WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

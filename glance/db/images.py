@@ -1,0 +1,182 @@
+"""``ImageRecords`` in SQL. Every change holds its image's row first, and names the states it starts from in the UPDATE itself."""
+
+from __future__ import annotations
+
+import builtins
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from glance import errors
+from glance.context import RequestContext
+from glance.db import query as sql
+from glance.db.locations import add_location
+from glance.db.mapping import IMAGE_FIELDS, from_image, to_image
+from glance.db.schema import image_locations, image_members, image_properties, images
+from glance.db.steps import change, complete, lock_to_change
+from glance.db.transactions import Database
+from glance.model.image import Image, ImageChanges, ImageQuery, Location
+from glance.model.query import IdFormat
+from glance.model.status import ACTIVE, DELETED, PENDING_DELETE, QUEUED, STATUSES, sources_of
+
+#: What an update may change; everything else is given by creation, or follows from other calls.
+CHANGEABLE = frozenset(IMAGE_FIELDS) - {"id", "deleted", "created_at", "updated_at", "deleted_at"}
+
+#: Digits of the longest integer id.
+_LONGEST_INTEGER = 18
+
+#: Creations that may take one integer id before another is given up.
+_ID_ATTEMPTS = 100
+
+
+class SqlImages:
+    """``id_format`` says what ids look like; ``clock`` gives the time, UTC without zone."""
+
+    def __init__(self, database: Database, id_format: IdFormat, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._id_format = id_format
+        self._clock = clock
+
+    def create(self, ctx: RequestContext, image: Image) -> Image:
+        if image.id:
+            self._check_id(image.id)
+        attempts = 1 if image.id or self._id_format == "uuid" else _ID_ATTEMPTS
+        for _ in range(attempts):
+            try:
+                return self._database.write(self._create, ctx, image)
+            except IntegrityError:
+                continue
+        raise errors.ImageExists(image_id=image.id)
+
+    def get(self, ctx: RequestContext, image_id: str) -> Image:
+        return self._database.read(self._get, ctx, image_id)
+
+    def list(self, ctx: RequestContext, query: ImageQuery) -> builtins.list[Image]:
+        return self._database.read(self._list, ctx, query)
+
+    def update(self, ctx: RequestContext, image_id: str, changes: ImageChanges, from_status: frozenset[str] | None = None) -> Image:
+        return self._database.write(self._update, ctx, image_id, changes, STATUSES if from_status is None else from_status)
+
+    def activate(self, ctx: RequestContext, image_id: str, location: Location | None, size: int) -> Image:
+        return self._database.write(self._activate, ctx, image_id, location, size)
+
+    def delete(self, ctx: RequestContext, image_id: str, *, delayed: bool = False) -> Image:
+        return self._database.write(self._delete, ctx, image_id, delayed=delayed)
+
+    def _check_id(self, image_id: str) -> None:
+        """One way to write each id, so that no other spelling of a deleted image's id can be claimed."""
+        if self._id_format == "integer":
+            usual = image_id.isascii() and image_id.isdecimal() and not image_id.startswith("0") and len(image_id) <= _LONGEST_INTEGER
+        else:
+            usual = _is_canonical_uuid(image_id)
+        if not usual:
+            raise errors.InvalidImageId(value=image_id[:64])
+
+    def _new_id(self, connection: Connection) -> str:
+        if self._id_format == "uuid":
+            return str(uuid.uuid4())
+        length = func.length(images.c.id)
+        newest = connection.scalar(select(images.c.id).where(length <= _LONGEST_INTEGER).order_by(length.desc(), images.c.id.desc()).limit(1))
+        return str(int(newest or 0) + 1)
+
+    def _create(self, connection: Connection, ctx: RequestContext, image: Image) -> Image:
+        now = self._clock()
+        image = replace(
+            image,
+            id=image.id or self._new_id(connection),
+            owner=image.owner if ctx.is_admin else ctx.owner,
+            deleted=False,
+            created_at=now,
+            updated_at=now,
+            deleted_at=None,
+        )
+        connection.execute(insert(images), from_image(image))
+        _add_properties(connection, image.id, image.properties, now)
+        locations = tuple(add_location(connection, image.id, location, now) for location in image.locations)
+        return replace(image, locations=locations)
+
+    def _get(self, connection: Connection, ctx: RequestContext, image_id: str) -> Image:
+        row = connection.execute(sql.image(ctx, image_id)).mappings().one_or_none()
+        if row is None:
+            raise errors.ImageNotFound(image_id=image_id)
+        return complete(connection, [to_image(row)])[0]
+
+    def _list(self, connection: Connection, ctx: RequestContext, query: ImageQuery) -> builtins.list[Image]:
+        after = None
+        if query.marker is not None:
+            after = connection.execute(sql.position(ctx, query)).one_or_none()
+            if after is None:
+                raise errors.InvalidParameter(reason="Invalid marker. Image could not be found.")
+        rows = connection.execute(sql.page(ctx, query, after)).mappings()
+        return complete(connection, [to_image(row) for row in rows])
+
+    def _update(self, connection: Connection, ctx: RequestContext, image_id: str, changes: ImageChanges, from_status: frozenset[str]) -> Image:
+        for name in changes.values.keys() - CHANGEABLE:
+            raise errors.AttributeForbidden(attribute=name[:64])
+        values = dict(changes.values)
+        if not ctx.is_admin:
+            values.pop("owner", None)
+        if "status" in values:
+            from_status &= sources_of(str(values["status"]))
+        image = lock_to_change(connection, ctx, image_id, "update")
+        now = self._clock()
+        image = change(connection, image, from_status, {**values, "updated_at": now})
+        _set_properties(connection, image_id, changes, now)
+        return complete(connection, [image])[0]
+
+    def _activate(self, connection: Connection, ctx: RequestContext, image_id: str, location: Location | None, size: int) -> Image:
+        image = lock_to_change(connection, ctx, image_id, "update")
+        now = self._clock()
+        image = change(connection, image, {QUEUED}, {"status": ACTIVE, "size": size, "updated_at": now})
+        if location is not None:
+            add_location(connection, image_id, location, now)
+        return complete(connection, [image])[0]
+
+    def _delete(self, connection: Connection, ctx: RequestContext, image_id: str, *, delayed: bool) -> Image:
+        image = lock_to_change(connection, ctx, image_id, "delete")
+        if image.status == PENDING_DELETE:
+            raise errors.Forbidden(reason=f"Forbidden to delete a {PENDING_DELETE} image.")
+        if image.deleted:
+            raise errors.ImageGone(image_id=image_id)
+        if image.protected:
+            raise errors.ImageProtected
+        now = self._clock()
+        live = (image_locations.c.image_id == image_id) & (image_locations.c.status == "active")
+        waiting = connection.execute(update(image_locations).where(live).values(status=PENDING_DELETE, updated_at=now)).rowcount
+        for table in (image_properties, image_members):
+            belongs = (table.c.image_id == image_id) & table.c.deleted.is_(False)
+            connection.execute(update(table).where(belongs).values(deleted=True, deleted_at=now, updated_at=now))
+        status = PENDING_DELETE if delayed and waiting else DELETED
+        image = change(connection, image, {image.status}, {"status": status, "deleted": True, "deleted_at": now, "updated_at": now})
+        return complete(connection, [image])[0]
+
+
+def _is_canonical_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _add_properties(connection: Connection, image_id: str, properties: Mapping[str, str | None], now: datetime) -> None:
+    rows = [{"image_id": image_id, "name": name, "value": value, "created_at": now, "updated_at": now} for name, value in properties.items()]
+    if rows:
+        connection.execute(insert(image_properties), rows)
+
+
+def _set_properties(connection: Connection, image_id: str, changes: ImageChanges, now: datetime) -> None:
+    """Writes only what differs from what is there; a property that was dropped before comes back in its old row."""
+    there = {row.name: row for row in connection.execute(select(image_properties).where(image_properties.c.image_id == image_id))}
+    for name, value in changes.properties.items():
+        if name in there and (there[name].deleted or there[name].value != value):
+            revived = {"value": value, "deleted": False, "deleted_at": None, "updated_at": now}
+            connection.execute(update(image_properties).where(image_properties.c.id == there[name].id).values(revived))
+    _add_properties(connection, image_id, {name: value for name, value in changes.properties.items() if name not in there}, now)
+    dropped = [row.id for name, row in there.items() if name not in changes.properties and not row.deleted] if changes.purge else []
+    if dropped:
+        gone = {"deleted": True, "deleted_at": now, "updated_at": now}
+        connection.execute(update(image_properties).where(image_properties.c.id.in_(dropped)).values(gone))

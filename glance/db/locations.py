@@ -1,0 +1,52 @@
+"""``LocationRecords`` in SQL, and adding a location, which other parts do within their own transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from glance.db.mapping import from_location, to_location
+from glance.db.schema import image_locations, images
+from glance.db.transactions import Database
+from glance.model.image import Location
+from glance.model.status import PENDING_DELETE
+
+
+def add_location(connection: Connection, image_id: str, location: Location, now: datetime) -> Location:
+    """Records where an image's data is; returns the location with its id."""
+    added = connection.execute(insert(image_locations).values(from_location(image_id, location, now)))
+    (location_id,) = added.inserted_primary_key or (None,)
+    return replace(location, id=location_id)
+
+
+class SqlLocations:
+    """``clock`` gives the time, UTC without zone."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def condemned(self) -> list[tuple[str, Location]]:
+        return self._database.read(self._condemned)
+
+    def erased(self, location_id: int) -> None:
+        self._database.write(self._erased, location_id)
+
+    def _condemned(self, connection: Connection) -> list[tuple[str, Location]]:
+        # An image in status pending_delete was deleted with a delay: its data waits for the scrubber.
+        waiting = (
+            select(image_locations)
+            .join(images)
+            .where(image_locations.c.status == PENDING_DELETE, images.c.status != PENDING_DELETE)
+            .order_by(image_locations.c.id)
+        )
+        return [(row["image_id"], to_location(row)) for row in connection.execute(waiting).mappings()]
+
+    def _erased(self, connection: Connection, location_id: int) -> None:
+        now = self._clock()
+        waiting = (image_locations.c.id == location_id) & (image_locations.c.status == PENDING_DELETE)
+        gone = {"status": "deleted", "deleted": True, "deleted_at": now, "updated_at": now}
+        connection.execute(update(image_locations).where(waiting).values(gone))

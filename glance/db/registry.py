@@ -1,0 +1,42 @@
+"""The registry in a database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine
+
+from glance.db.images import SqlImages
+from glance.db.locations import SqlLocations
+from glance.db.members import SqlMembers
+from glance.db.transactions import Database
+from glance.db.uploads import SqlUploads
+from glance.interfaces import ImageRecords, LocationRecords, MemberRecords, UploadRecords
+from glance.model.query import IdFormat
+
+
+def utc_now() -> datetime:
+    """The time, UTC without zone."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+class SqlRegistry:
+    """A Registry on ``engine``, whose database has the newest schema. Leases last ``lease_seconds``; all times are ``clock``'s."""
+
+    images: ImageRecords
+    uploads: UploadRecords
+    locations: LocationRecords
+    members: MemberRecords
+
+    def __init__(
+        self, engine: Engine, *, image_id_format: IdFormat = "uuid", lease_seconds: float = 60, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self._database = Database(engine)
+        self.images = SqlImages(self._database, image_id_format, clock)
+        self.uploads = SqlUploads(self._database, lease_seconds, clock)
+        self.locations = SqlLocations(self._database, clock)
+        self.members = SqlMembers(self._database, clock)
+
+    def close(self) -> None:
+        self._database.close()

@@ -1,0 +1,118 @@
+"""The tables, under the names that operators know since 2012 (spec-v1 10.2). Rows are never removed, only marked as deleted: ids are burnt for ever.
+
+Operators change rows by hand, so nothing of them is kept between two calls. ``images.visibility`` takes the place of the classic ``is_public``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint, false
+from sqlalchemy.dialects import mysql
+
+metadata = MetaData()
+
+#: UTC without zone, to the microsecond.
+TIME = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+
+# Text compares exactly, as it does in the other databases; rows lock one by one.
+_OPTIONS: dict[str, Any] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mariadb_engine": "InnoDB",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_bin",
+}
+
+
+def _table(name: str, *parts: Column[Any] | UniqueConstraint | Index) -> Table:
+    return Table(name, metadata, *parts, **_OPTIONS)
+
+
+def _history() -> tuple[Column[Any], ...]:
+    return (
+        Column("created_at", TIME, nullable=False),
+        Column("updated_at", TIME, nullable=False),
+        Column("deleted_at", TIME),
+        Column("deleted", Boolean, nullable=False, server_default=false()),
+    )
+
+
+def _image_id(table: str, *, primary_key: bool = False) -> Column[Any]:
+    return Column("image_id", String(36), ForeignKey("images.id", name=f"fk_{table}_image"), primary_key=primary_key, nullable=False)
+
+
+images = _table(
+    "images",
+    Column("id", String(36), primary_key=True),
+    Column("name", String(255)),
+    Column("disk_format", String(20)),
+    Column("container_format", String(20)),
+    Column("size", BigInteger),
+    Column("virtual_size", BigInteger),
+    Column("status", String(30), nullable=False),
+    Column("visibility", String(30), nullable=False, server_default="shared"),
+    Column("checksum", String(32)),
+    Column("min_disk", Integer, nullable=False, server_default="0"),
+    Column("min_ram", Integer, nullable=False, server_default="0"),
+    Column("owner", String(255)),
+    Column("protected", Boolean, nullable=False, server_default=false()),
+    *_history(),
+    # One for each way that lists are read. There is none for status, visibility or deleted: a planner without statistics would take it,
+    # and then sort all that it found.
+    Index("ix_images_created_at_id", "created_at", "id"),
+    Index("ix_images_updated_at_id", "updated_at", "id"),
+    Index("ix_images_name_created_at_id", "name", "created_at", "id"),
+    Index("ix_images_size_id", "size", "id"),
+    Index("ix_images_owner", "owner"),
+)
+
+image_properties = _table(
+    "image_properties",
+    Column("id", Integer, primary_key=True),
+    _image_id("image_properties"),
+    Column("name", String(255), nullable=False),
+    Column("value", Text),
+    *_history(),
+    UniqueConstraint("image_id", "name", name="uq_image_properties_image_id_name"),
+    # PostgreSQL keeps long text in an index as a hash only, and a hash of one column only.
+    Index("ix_image_properties_value", "value", mysql_length=255, mariadb_length=255, postgresql_using="hash"),
+)
+
+image_locations = _table(
+    "image_locations",
+    Column("id", Integer, primary_key=True),
+    _image_id("image_locations"),
+    Column("value", Text, nullable=False),
+    Column("meta_data", Text),
+    Column("store", String(255)),
+    Column("status", String(30), nullable=False, server_default="active"),
+    *_history(),
+    Index("ix_image_locations_image_id", "image_id"),
+    Index("ix_image_locations_status", "status"),
+)
+
+image_members = _table(
+    "image_members",
+    Column("id", Integer, primary_key=True),
+    _image_id("image_members"),
+    Column("member", String(255), nullable=False),
+    Column("can_share", Boolean, nullable=False, server_default=false()),
+    Column("status", String(20), nullable=False, server_default="pending"),
+    *_history(),
+    UniqueConstraint("image_id", "member", name="uq_image_members_image_id_member"),
+    Index("ix_image_members_member_status", "member", "status"),
+)
+
+#: Uploads that run, or that died and were not cleaned up yet. These rows do go away.
+image_uploads = _table(
+    "image_uploads",
+    _image_id("image_uploads", primary_key=True),
+    Column("attempt", String(64), nullable=False),
+    Column("store", String(255), nullable=False),
+    Column("worker", String(255), nullable=False),
+    Column("on_failure", String(30), nullable=False),
+    Column("expires_at", TIME, nullable=False),
+    UniqueConstraint("attempt", name="uq_image_uploads_attempt"),
+)

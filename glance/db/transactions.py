@@ -1,0 +1,94 @@
+"""Transactions: retried where databases want that, and with errors that say no SQL."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from glance import errors
+from glance.db.engine import WRITES
+
+LOG = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: How long a transaction that others block is tried again.
+RETRY_SECONDS = 2.0
+
+_SHORTEST_PAUSE = 0.01
+_LONGEST_PAUSE = 0.25
+
+# Deadlock, serialization failure, lock not available: in the words of each database.
+_SQLITE_CODES = frozenset({5, 6})
+_POSTGRESQL_STATES = frozenset({"40001", "40P01", "55P03"})
+_MYSQL_CODES = frozenset({1020, 1205, 1213})
+
+
+class Database:
+    """Runs functions, whose first argument is a connection, each in a transaction of its own.
+
+    A function may run several times, so it changes nothing but the database. Raises DatabaseUnavailable, Invalid for a value that the database
+    cannot keep, and IntegrityError, which only the caller can name.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        # A transaction around reads costs servers two messages; in SQLite it costs nothing and shows all tables as they were at one moment.
+        self._reading = engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._writing = engine.execution_options(**{WRITES: True})
+
+    def read(self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What ``work`` returns, which only reads."""
+        return _run(self._reading, work, *args, **kwargs)
+
+    def write(self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What ``work`` returns, once all that it changed is committed."""
+        return _run(self._writing, work, *args, **kwargs)
+
+    def close(self) -> None:
+        """Closes the connections that are kept."""
+        self._engine.dispose()
+
+
+def _run(engine: Engine, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    deadline = time.monotonic() + RETRY_SECONDS
+    pause = _SHORTEST_PAUSE
+    while True:
+        try:
+            with engine.begin() as connection:
+                return work(connection, *args, **kwargs)
+        except IntegrityError:
+            raise
+        except (DBAPIError, PoolTimeoutError, UnicodeEncodeError, OverflowError) as error:
+            if not is_transient(error) or time.monotonic() > deadline:
+                raise translated(error) from error
+        time.sleep(random.uniform(0, pause))  # noqa: S311 - to part those who collided, not to keep a secret
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def is_transient(error: Exception) -> bool:
+    """True where the same transaction may succeed when it is run again."""
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return False
+    cause = error.orig
+    return (
+        getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_CODES
+        or getattr(cause, "sqlstate", None) in _POSTGRESQL_STATES
+        or (bool(cause.args) and cause.args[0] in _MYSQL_CODES)
+    )
+
+
+def translated(error: SQLAlchemyError | UnicodeEncodeError | OverflowError) -> errors.GlanceError:
+    """``error`` in our words; those of the database go to the log."""
+    if isinstance(error, DataError | UnicodeEncodeError | OverflowError):
+        return errors.Invalid(reason="A value cannot be kept in the image database.")
+    LOG.error("The image database fails: %s", error.orig if isinstance(error, DBAPIError) else error)
+    return errors.DatabaseUnavailable()

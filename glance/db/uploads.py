@@ -1,0 +1,122 @@
+"""``UploadRecords`` in SQL: one row for each attempt on record. Whoever changes both holds the image's row before the attempt's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from glance import errors
+from glance.context import RequestContext
+from glance.db.locations import add_location
+from glance.db.mapping import to_image, to_upload
+from glance.db.query import IMAGE_COLUMNS
+from glance.db.schema import image_uploads, images
+from glance.db.steps import change, complete, lock_to_change
+from glance.db.transactions import Database
+from glance.model.image import Image, StoredData, Upload
+from glance.model.status import ACTIVE, QUEUED, SAVING
+
+
+class SqlUploads:
+    """``lease_seconds`` is how long a lease lasts without renewal; ``clock`` gives the time, UTC without zone."""
+
+    def __init__(self, database: Database, lease_seconds: float, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._lease = timedelta(seconds=lease_seconds)
+        self._clock = clock
+
+    def start(self, ctx: RequestContext, upload: Upload) -> Image:
+        try:
+            return self._database.write(self._start, ctx, upload)
+        except IntegrityError as error:
+            # An earlier attempt is on record and was not cleaned up yet.
+            raise errors.NotQueued from error
+
+    def renew(self, attempts: Sequence[str]) -> None:
+        if attempts:
+            self._database.write(self._renew, attempts)
+
+    def finish(self, ctx: RequestContext, image_id: str, attempt: str, data: StoredData) -> Image:  # noqa: ARG002 - the attempt is the right to finish
+        return self._database.write(self._finish, image_id, attempt, data)
+
+    def abandon(self, image_id: str, attempt: str, status: str) -> bool:
+        return self._database.write(self._abandon, image_id, attempt, status)
+
+    def leases(self) -> list[tuple[Upload, bool]]:
+        return self._database.read(self._leases)
+
+    def take_over(self, image_id: str, attempt: str, new_attempt: str, worker: str) -> bool:
+        return self._database.write(self._take_over, image_id, attempt, new_attempt, worker)
+
+    def _start(self, connection: Connection, ctx: RequestContext, upload: Upload) -> Image:
+        image = lock_to_change(connection, ctx, upload.image_id, "update")
+        now = self._clock()
+        try:
+            image = change(connection, image, {QUEUED}, {"status": SAVING, "updated_at": now})
+        except errors.StatusConflict as error:
+            raise errors.NotQueued from error
+        row = {
+            "image_id": upload.image_id,
+            "attempt": upload.attempt,
+            "store": upload.store,
+            "worker": upload.worker,
+            "on_failure": upload.on_failure,
+            "expires_at": now + self._lease,
+        }
+        connection.execute(insert(image_uploads), row)
+        return complete(connection, [image])[0]
+
+    def _renew(self, connection: Connection, attempts: Sequence[str]) -> None:
+        renewed = update(image_uploads).where(image_uploads.c.attempt.in_(attempts))
+        connection.execute(renewed.values(expires_at=self._clock() + self._lease))
+
+    def _finish(self, connection: Connection, image_id: str, attempt: str, data: StoredData) -> Image:
+        now = self._clock()
+        changes: dict[str, Any] = {"status": ACTIVE, "size": data.size, "checksum": data.checksum, "updated_at": now}
+        if data.virtual_size is not None:
+            changes["virtual_size"] = data.virtual_size
+        image = _lock(connection, image_id)
+        if image is None or not _take_off(connection, image_id, attempt):
+            raise errors.UploadLost(image_id=image_id)
+        try:
+            image = change(connection, image, {SAVING}, changes)
+        except errors.StatusConflict as error:
+            raise errors.UploadLost(image_id=image_id) from error
+        add_location(connection, image_id, data.location, now)
+        return complete(connection, [image])[0]
+
+    def _abandon(self, connection: Connection, image_id: str, attempt: str, status: str) -> bool:
+        image = _lock(connection, image_id)
+        if image is None or not _take_off(connection, image_id, attempt):
+            return False
+        if image.status == SAVING:
+            change(connection, image, {SAVING}, {"status": status, "updated_at": self._clock()})
+        return True
+
+    def _leases(self, connection: Connection) -> list[tuple[Upload, bool]]:
+        now = self._clock()
+        rows = connection.execute(select(image_uploads).order_by(image_uploads.c.image_id)).mappings()
+        return [(to_upload(row), row["expires_at"] <= now) for row in rows]
+
+    def _take_over(self, connection: Connection, image_id: str, attempt: str, new_attempt: str, worker: str) -> bool:
+        values = {"attempt": new_attempt, "worker": worker, "expires_at": self._clock() + self._lease}
+        return connection.execute(update(image_uploads).where(_held(image_id, attempt)).values(values)).rowcount == 1
+
+
+def _held(image_id: str, attempt: str) -> ColumnElement[bool]:
+    return (image_uploads.c.image_id == image_id) & (image_uploads.c.attempt == attempt)
+
+
+def _lock(connection: Connection, image_id: str) -> Image | None:
+    """The bare image, whoever may see it, held until the transaction ends: the right to act on it is the attempt."""
+    row = connection.execute(select(*IMAGE_COLUMNS).where(images.c.id == image_id).with_for_update()).mappings().one_or_none()
+    return None if row is None else to_image(row)
+
+
+def _take_off(connection: Connection, image_id: str, attempt: str) -> bool:
+    """Takes the attempt off the record; False where it is not on it. This row is the fence: only one transaction can remove it."""
+    return connection.execute(delete(image_uploads).where(_held(image_id, attempt))).rowcount == 1

@@ -1,0 +1,153 @@
+"""What the SQL registry promises beyond the shared suite: ids, statements, rows that operators changed."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, insert
+from sqlalchemy.dialects import sqlite
+
+from glance import errors
+from glance.context import RequestContext
+from glance.db import query as sql
+from glance.db.registry import SqlRegistry, utc_now
+from glance.db.schema import image_locations, images
+from glance.model.image import SORT_KEYS, ImageChanges, ImageQuery, Location
+from glance.testing.registry_rules.scene import ADMIN, ALICE, BOB, at_once, create, create_active
+
+
+@contextmanager
+def counted(engine: Engine) -> Iterator[list[str]]:
+    """The statements that are executed meanwhile."""
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield statements
+    event.remove(engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("query", [{}, {"scope": "all", "properties": {"a": "1"}, "size_min": 0}])
+def test_list_when_there_are_more_images_takes_no_more_statements(engine: Engine, registry: SqlRegistry, query: dict[str, Any]) -> None:
+    counts = set()
+    for number in (10, 490):
+        for _ in range(number):
+            create(registry, size=1, properties={"a": "1", "b": "2"}, locations=(Location("file:///a", "file"),))
+        with counted(engine) as statements:
+            found = registry.images.list(ALICE, ImageQuery(**query))
+        counts.add((len(statements), len(statements[0])))
+    assert len(found) == 500
+    assert counts == {(4, len("BEGIN"))}
+
+
+def test_list_when_continued_takes_one_statement_more(engine: Engine, registry: SqlRegistry) -> None:
+    image = create(registry)
+    create(registry)
+    with counted(engine) as statements:
+        registry.images.list(ALICE, ImageQuery(marker=image.id, sort_dir="asc"))
+    assert len(statements) == 5
+
+
+@pytest.mark.parametrize("ctx", [ALICE, ADMIN])
+@pytest.mark.parametrize("after", [None, (utc_now(), "some id")])
+def test_list_by_time_reads_only_what_it_shows(engine: Engine, ctx: RequestContext, after: Any) -> None:
+    statement = sql.page(ctx, ImageQuery(limit=25), after).compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+    with engine.connect() as connection:
+        plan = " ".join(row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}"))
+    assert "USING INDEX ix_images_created_at_id" in plan
+    assert "TEMP B-TREE" not in plan
+
+
+@pytest.mark.parametrize("key", ["color", "visibility", "id; DROP TABLE images"])
+def test_list_when_the_sort_key_is_unknown_raises(registry: SqlRegistry, key: str) -> None:
+    assert key not in SORT_KEYS
+    with pytest.raises(errors.InvalidParameter):
+        registry.images.list(ALICE, ImageQuery(sort_key=key))
+
+
+def test_list_when_the_attribute_is_unknown_raises(registry: SqlRegistry) -> None:
+    with pytest.raises(errors.InvalidParameter):
+        registry.images.list(ALICE, ImageQuery(equal={"1=1 OR name": "x"}))
+
+
+@pytest.mark.parametrize("name", ["id", "created_at", "updated_at", "deleted_at", "deleted", "locations", "color"])
+def test_update_when_the_attribute_is_not_to_be_changed_raises(registry: SqlRegistry, name: str) -> None:
+    image = create(registry)
+    with pytest.raises(errors.AttributeForbidden):
+        registry.images.update(ADMIN, image.id, ImageChanges({name: "x", "name": "new"}))
+    assert registry.images.get(ADMIN, image.id) == image
+
+
+@pytest.mark.parametrize("status", ["saving", "killed", "queued"])
+def test_update_when_the_status_cannot_be_reached_raises(registry: SqlRegistry, status: str) -> None:
+    image = create_active(registry)
+    with pytest.raises(errors.StatusConflict):
+        registry.images.update(ADMIN, image.id, ImageChanges({"status": status}))
+    assert registry.images.get(ADMIN, image.id).status == "active"
+
+
+def test_get_when_an_operator_published_the_image_by_hand_shows_it_at_once(engine: Engine, registry: SqlRegistry) -> None:
+    image = create_active(registry)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE images SET visibility = 'public'")
+    assert registry.images.get(BOB, image.id).visibility == "public"
+    assert [one.id for one in registry.images.list(BOB, ImageQuery())] == [image.id]
+
+
+def test_get_when_a_row_is_older_than_stores_gives_a_location_without_store(engine: Engine, registry: SqlRegistry) -> None:
+    image = create(registry)
+    now = utc_now()
+    with engine.begin() as connection:
+        connection.execute(insert(image_locations), {"image_id": image.id, "value": "file:///old", "created_at": now, "updated_at": now})
+    location = registry.images.get(ALICE, image.id).location
+    assert location is not None
+    assert (location.url, location.store, location.metadata, location.status) == ("file:///old", "", {}, "active")
+
+
+@pytest.fixture
+def counting(engine: Engine) -> SqlRegistry:
+    """A registry whose ids are integers."""
+    return SqlRegistry(engine, image_id_format="integer")
+
+
+def test_create_when_ids_are_integers_counts_on_from_the_largest(counting: SqlRegistry) -> None:
+    assert [create(counting).id for _ in range(11)] == [str(number) for number in range(1, 12)]
+    counting.images.delete(ADMIN, create(counting, id="99").id)
+    assert create(counting).id == "100"
+
+
+def test_create_when_ids_were_uuids_before_begins_to_count(engine: Engine, registry: SqlRegistry, counting: SqlRegistry) -> None:
+    create(registry)
+    assert [create(counting).id, create(counting).id] == ["1", "2"]
+
+
+def test_create_when_many_count_at_once_gives_each_its_own(counting: SqlRegistry) -> None:
+    made = at_once(*[partial(create, counting)] * 8)
+    assert sorted(int(image.id) for image in made) == list(range(1, 9))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("bad", ["0", "01", "-1", "1.0", " 1", "1e3", "\u0661", "x", "1" * 19, str(uuid.uuid4())])
+def test_create_when_ids_are_integers_and_the_given_one_is_none_raises(counting: SqlRegistry, bad: str) -> None:
+    with pytest.raises(errors.InvalidImageId):
+        create(counting, id=bad)
+
+
+def test_create_when_the_integer_is_taken_raises(counting: SqlRegistry) -> None:
+    create(counting, id="7")
+    with pytest.raises(errors.ImageExists):
+        create(counting, id="7")
+
+
+def test_times_are_kept_to_the_microsecond(engine: Engine) -> None:
+    time = utc_now().replace(microsecond=123456)
+    image = create(SqlRegistry(engine, clock=lambda: time))
+    assert SqlRegistry(engine).images.get(ALICE, image.id).created_at == time
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql(f"SELECT created_at FROM {images.name}").scalar() == time.isoformat(" ")

@@ -1,0 +1,98 @@
+"""The schema: what the migrations make of a database, and what other databases make of the schema."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, String, inspect
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.engine import Dialect
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from glance import errors
+from glance.db import migrate
+from glance.db.schema import image_properties, images, metadata
+from glance.model.attributes import ATTRIBUTES, MAX_BIG_INTEGER
+
+NEWEST = "0001"
+
+
+def differences(engine: Engine) -> list[Any]:
+    with engine.connect() as connection:
+        return compare_metadata(MigrationContext.configure(connection, opts={"compare_server_default": True}), metadata)
+
+
+def test_sync_when_the_database_is_empty_makes_exactly_the_schema(empty_engine: Engine) -> None:
+    assert differences(empty_engine)
+    migrate.sync(empty_engine)
+    assert differences(empty_engine) == []
+
+
+def test_sync_when_repeated_changes_nothing(engine: Engine) -> None:
+    migrate.sync(engine)
+    assert migrate.version(engine) == NEWEST
+    assert differences(engine) == []
+
+
+def test_sync_when_several_processes_do_it_at_once_makes_the_schema_once(empty_engine: Engine) -> None:
+    program = "import sys; from glance.db import migrate; from glance.db.engine import *;migrate.sync(make_engine(DatabaseSettings(sys.argv[1])))"
+    command = [sys.executable, "-c", program, str(empty_engine.url)]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    for process in processes:
+        _output, complaint = process.communicate(timeout=60)
+        assert (process.returncode, complaint) == (0, "")
+    assert differences(empty_engine) == []
+
+
+def test_sync_when_tables_are_somebody_elses_leaves_them_alone(empty_engine: Engine) -> None:
+    with empty_engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE images (id INTEGER)")
+    with pytest.raises(errors.ConfigurationError, match="did not make"):
+        migrate.sync(empty_engine)
+    assert inspect(empty_engine).get_table_names() == ["images"]
+
+
+def test_sync_when_the_version_is_unknown_raises(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'pike01'")
+    with pytest.raises(errors.ConfigurationError, match="pike01"):
+        migrate.sync(engine)
+
+
+def test_check_when_the_schema_is_not_the_newest_says_what_to_do(empty_engine: Engine) -> None:
+    assert migrate.version(empty_engine) == ""
+    with pytest.raises(errors.ConfigurationError, match="glance-manage db_sync"):
+        migrate.check(empty_engine)
+    migrate.sync(empty_engine)
+    migrate.check(empty_engine)
+
+
+def test_migrate_when_done_leaves_no_connection_to_be_inherited(empty_engine: Engine) -> None:
+    migrate.sync(empty_engine)
+    migrate.check(empty_engine)
+    assert empty_engine.pool.checkedin() == 0  # type: ignore[attr-defined]
+
+
+def test_schema_has_a_column_for_each_attribute_of_its_size() -> None:
+    for attribute in ATTRIBUTES:
+        column = images.c[attribute.name]
+        if attribute.kind == "text":
+            assert isinstance(column.type, String)
+            assert column.type.length == attribute.limit
+        if attribute.kind == "integer":
+            assert (attribute.limit == MAX_BIG_INTEGER) == (type(column.type).__name__ == "BigInteger")
+
+
+@pytest.mark.parametrize("dialect", [mysql.dialect(), postgresql.dialect()])
+def test_schema_for_every_database_can_be_written(dialect: Dialect) -> None:
+    for table in metadata.sorted_tables:
+        text = str(CreateTable(table).compile(dialect=dialect))
+        assert ("ENGINE=InnoDB" in text and "utf8mb4_bin" in text) == (dialect.name == "mysql")
+    (index,) = image_properties.indexes
+    text = str(CreateIndex(index).compile(dialect=dialect))
+    assert ("USING hash" if dialect.name == "postgresql" else "(255)") in text

@@ -1,0 +1,300 @@
+"""The client against registries that are absent, silent, confused or secured."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import json
+import logging
+import socketserver
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import urllib3
+import webob
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from recorder import IMAGE
+
+from glance import errors
+from glance.context import RequestContext
+from glance.model.image import ImageQuery
+from glance.registry.client import HttpRegistry, RegistryClientSettings, WsgiTransport, connect
+from glance.registry.server import RegistryApp
+
+CTX = RequestContext(project="t1")
+
+
+def reply(document: object, status: str = "200 OK") -> bytes:
+    body = json.dumps(document).encode()
+    return f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+IMAGES = reply({"images": []})
+
+
+class Peer(socketserver.ThreadingTCPServer):
+    """Answers requests with ``replies``, one after the other; None: hangs up instead, "wait": says nothing until the end.
+
+    With ``brief`` every connection is closed after its first answer, without a word.
+    """
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, replies: list[bytes | str | None], tls: ssl.SSLContext | None = None, *, brief: bool = False) -> None:
+        super().__init__(("127.0.0.1", 0), Conversation)
+        self.replies = iter(replies)
+        self.tls = tls
+        self.brief = brief
+        self.closed = threading.Event()
+        self.connections = 0
+        self.requests: list[str] = []
+        self.ended = threading.Event()
+
+    @property
+    def port(self) -> int:
+        return self.server_address[1]
+
+    def get_request(self):
+        connection, address = super().get_request()
+        return self.tls.wrap_socket(connection, server_side=True) if self.tls else connection, address
+
+    def shutdown_request(self, request) -> None:
+        super().shutdown_request(request)
+        self.closed.set()
+
+    def handle_error(self, request, client_address) -> None:
+        """A client that leaves is what some tests are about."""
+
+
+class Conversation(socketserver.StreamRequestHandler):
+    server: Peer
+
+    def setup(self) -> None:
+        self.server.connections += 1
+        super().setup()
+
+    def handle(self) -> None:
+        while line := self.rfile.readline():
+            length = 0
+            while (header := self.rfile.readline()) not in {b"\r\n", b""}:
+                if header.lower().startswith(b"content-length:"):
+                    length = int(header.split(b":")[1])
+            self.rfile.read(length)
+            self.server.requests.append(line.decode().rsplit(" ", 1)[0])
+            answer = next(self.server.replies)
+            if answer is None:
+                return
+            if answer == "wait":
+                self.server.ended.wait(30)
+                return
+            self.wfile.write(answer)
+            if self.server.brief:
+                return
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Peer]]:
+    peers: list[Peer] = []
+
+    def serve(*replies: bytes | str | None, **options: object) -> Peer:
+        peer = Peer(list(replies), **options)
+        peers.append(peer)
+        threading.Thread(target=peer.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return peer
+
+    yield serve
+    for peer in peers:
+        peer.ended.set()
+        peer.shutdown()
+        peer.server_close()
+
+
+@pytest.fixture
+def client() -> Iterator[Callable[..., HttpRegistry]]:
+    made: list[HttpRegistry] = []
+
+    def client(peer: Peer, **settings: object) -> HttpRegistry:
+        made.append(connect(RegistryClientSettings(**{"port": peer.port, "timeout": 10.0} | settings)))
+        return made[-1]
+
+    yield client
+    for one in made:
+        one.close()
+
+
+def test_client_when_made_opens_no_connection_and_then_keeps_one(serve, client):
+    peer = serve(IMAGES, IMAGES, IMAGES)
+    registry = client(peer)
+    assert peer.connections == 0
+    for _ in range(3):
+        assert registry.images.list(CTX, ImageQuery()) == []
+    assert (peer.connections, len(peer.requests)) == (1, 3)
+
+
+def test_client_when_nobody_listens_raises_without_telling_where_or_what(serve, client, caplog):
+    peer = serve()
+    peer.server_close()
+    with caplog.at_level(logging.WARNING, "glance"), pytest.raises(errors.RegistryUnavailable):
+        client(peer, secret="sesame").images.get(CTX, IMAGE.id)
+    assert "NewConnectionError" in caplog.text
+    assert "sesame" not in caplog.text
+    assert "sesame" not in repr(RegistryClientSettings(secret="sesame"))
+
+
+def test_read_when_the_registry_hangs_up_is_tried_once_more(serve, client):
+    peer = serve(None, IMAGES)
+    assert client(peer).images.list(CTX, ImageQuery()) == []
+    assert len(peer.requests) == 2
+
+
+def test_read_when_the_registry_keeps_hanging_up_raises(serve, client):
+    peer = serve(None, None, IMAGES)
+    with pytest.raises(errors.RegistryUnavailable):
+        client(peer).images.list(CTX, ImageQuery())
+    assert len(peer.requests) == 2
+
+
+def test_write_when_the_registry_hangs_up_is_not_tried_again(serve, client):
+    peer = serve(None, reply({}))
+    with pytest.raises(errors.RegistryUnavailable):
+        client(peer).images.delete(CTX, IMAGE.id)
+    assert peer.requests == [f"DELETE /images/{IMAGE.id}"]
+
+
+def test_write_when_an_idle_connection_was_closed_uses_a_new_one(serve, client):
+    peer = serve(*[reply({"held": True})] * 2, brief=True)
+    registry = client(peer)
+    assert registry.uploads.abandon(IMAGE.id, "attempt", "killed")
+    assert peer.closed.wait(10)
+    assert registry.uploads.abandon(IMAGE.id, "attempt", "killed")
+    assert (peer.connections, len(peer.requests)) == (2, 2)
+
+
+def test_registry_when_silent_for_too_long_is_unavailable_and_not_asked_again(serve, client):
+    peer = serve("wait", IMAGES)
+    started = time.monotonic()
+    with pytest.raises(errors.RegistryUnavailable):
+        client(peer, timeout=0.3).images.list(CTX, ImageQuery())
+    assert time.monotonic() - started < 5
+    assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        reply({}),
+        reply([]),
+        reply(None),
+        reply({"images": [{"size": "big"}]}),
+        reply({"images": []}, "401 Unauthorized"),
+        reply("moved", "302 Found\r\nLocation: http://127.0.0.1:1/"),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
+        b"HTTP/1.1 500 Oh no\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+def test_strange_answer_means_unavailable(serve, client, answer):
+    peer = serve(answer, answer)
+    with pytest.raises(errors.RegistryUnavailable):
+        client(peer).images.list(CTX, ImageQuery())
+
+
+def test_refused_secret_is_the_operators_trouble_not_the_callers(recorder):
+    registry = HttpRegistry(WsgiTransport(RegistryApp(recorder, secret="sesame", default_limit=1, max_limit=1)), secret="other")
+    with pytest.raises(errors.RegistryUnavailable):
+        registry.images.get(CTX, IMAGE.id)
+
+
+def test_unexpected_exception_behind_the_wire_is_an_error_without_details(recorder):
+    recorder.answer = ZeroDivisionError("inner workings")
+    registry = HttpRegistry(WsgiTransport(RegistryApp(recorder, secret=None, default_limit=1, max_limit=1)))
+    with pytest.raises(errors.GlanceError) as caught:
+        registry.images.get(CTX, IMAGE.id)
+    assert type(caught.value) is errors.GlanceError
+
+
+def test_error_of_the_registry_is_raised_again_with_class_and_details(recorder):
+    recorder.answer = errors.MemberQuotaExceeded(attempted=129, maximum=128)
+    registry = HttpRegistry(WsgiTransport(RegistryApp(recorder, secret=None, default_limit=1, max_limit=1)))
+    with pytest.raises(errors.MemberQuotaExceeded) as caught:
+        registry.members.put(CTX, IMAGE.id, [], replace=False, maximum=128)
+    assert caught.value.details == {"attempted": 129, "maximum": 128}
+
+
+def test_headers_carry_the_caller_as_utf8(serve):
+    seen = {}
+
+    def application(environ, start_response):
+        seen.update(environ)
+        return webob.Response(json_body={"images": []})(environ, start_response)
+
+    HttpRegistry(WsgiTransport(application), "sésame").images.list(RequestContext(user="Jörg", project="東京"), ImageQuery())
+    assert seen["HTTP_X_TENANT_ID"].encode("latin-1").decode() == "東京"
+    assert seen["HTTP_X_USER_ID"].encode("latin-1").decode() == "Jörg"
+    assert seen["HTTP_X_GLANCE_REGISTRY_SECRET"].encode("latin-1").decode() == "sésame"
+    assert seen["HTTP_ACCEPT"] == "application/json"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory) -> Path:
+    """A certificate of 127.0.0.1 that signs itself, and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "registry")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "registry.pem"
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
+    return path
+
+
+@pytest.fixture
+def tls(certificate) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def test_registry_over_tls_is_verified_with_the_authority_given(serve, client, certificate, tls):
+    registry = client(serve(IMAGES, tls=tls), protocol="https", ca_file=str(certificate))
+    assert registry.images.list(CTX, ImageQuery()) == []
+
+
+def test_registry_over_tls_when_unknown_is_not_spoken_to(serve, client, tls):
+    peer = serve(IMAGES, tls=tls)
+    with pytest.raises(errors.RegistryUnavailable):
+        client(peer, protocol="https").images.list(CTX, ImageQuery())
+    assert peer.requests == []
+
+
+def test_registry_over_tls_with_insecure_is_not_verified(serve, client, tls):
+    peer = serve(IMAGES, tls=tls)
+    with pytest.warns(urllib3.exceptions.InsecureRequestWarning):
+        assert client(peer, protocol="https", insecure=True).images.list(CTX, ImageQuery()) == []
+
+
+def test_registry_that_asks_for_a_certificate_is_shown_one(serve, client, certificate, tls):
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_verify_locations(certificate)
+    files = {"ca_file": str(certificate), "cert_file": str(certificate), "key_file": str(certificate)}
+    assert client(serve(IMAGES, tls=tls), protocol="https", **files).images.list(CTX, ImageQuery()) == []
+    with pytest.raises(errors.RegistryUnavailable):
+        client(serve(IMAGES, tls=tls), protocol="https", ca_file=str(certificate)).images.list(CTX, ImageQuery())

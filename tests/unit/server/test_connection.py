@@ -1,0 +1,109 @@
+"""A connection's limits on slow peers, on socket pairs."""
+
+import socket
+import tempfile
+import threading
+import time
+
+import pytest
+
+from glance import errors
+from glance.server.connection import Connection, Pace, PeerGone
+
+
+@pytest.fixture
+def pair():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield Connection(ours, ("client", 1)), theirs
+
+
+def test_pace_when_a_byte_comes_every_30_seconds_then_ends_after_the_window() -> None:
+    pace = Pace(900)
+    for _ in range(29):
+        pace.add(30, 1)
+    with pytest.raises(TimeoutError):
+        pace.add(30, 1)
+
+
+def test_pace_when_slow_but_steady_then_goes_on() -> None:
+    pace = Pace(10)
+    for _ in range(1000):
+        pace.add(1, 200)
+
+
+def test_receive_when_nothing_comes_then_the_client_counts_as_gone(pair) -> None:
+    conn, _ = pair
+    conn.block(0.05)
+    with pytest.raises(errors.ClientDisconnected):
+        conn.receive(10)
+
+
+def test_receive_when_bytes_were_put_back_then_they_come_first(pair) -> None:
+    conn, theirs = pair
+    conn.block(5)
+    theirs.sendall(b"cd")
+    conn.unread(b"ab")
+    assert conn.receive(1) == b"a"
+    assert conn.receive(10) == b"b"
+    assert conn.receive(10) == b"cd"
+
+
+def test_send_when_nobody_reads_then_given_up(pair) -> None:
+    conn, _ = pair
+    conn.block(0.1)
+    with pytest.raises(PeerGone):
+        conn.send(b"x" * (8 << 20))
+
+
+def test_send_when_the_client_reads_a_little_now_and_then_then_given_up(pair) -> None:
+    conn, theirs = pair
+    conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    done = threading.Event()
+
+    def sip() -> None:
+        while not done.wait(0.02):
+            theirs.recv(1)
+
+    reader = threading.Thread(target=sip)
+    reader.start()
+    conn.block(0.3)
+    started = time.monotonic()
+    try:
+        with pytest.raises(PeerGone):
+            conn.send(b"x" * (1 << 20))
+    finally:
+        done.set()
+        reader.join()
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(("offset", "count", "sent"), [(0, 1 << 20, 1 << 20), (5, 100, 100), ((1 << 20) - 10, 100, 10)])
+def test_sendfile_when_given_a_region_then_sends_what_there_is_of_it(pair, offset: int, count: int, sent: int) -> None:
+    conn, theirs = pair
+    conn.block(5)
+    data = bytes(range(256)) * 4096
+    received = bytearray()
+
+    def read() -> None:
+        while more := theirs.recv(65536):
+            received.extend(more)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        assert conn.sendfile(file.fileno(), offset, count) == sent
+    conn.sock.shutdown(socket.SHUT_WR)
+    reader.join()
+    assert bytes(received) == data[offset : offset + count]
+
+
+def test_sendfile_when_nobody_reads_then_given_up(pair) -> None:
+    conn, _ = pair
+    conn.block(0.1)
+    with tempfile.TemporaryFile() as file:
+        file.truncate(64 << 20)
+        with pytest.raises(PeerGone):
+            conn.sendfile(file.fileno(), 0, 64 << 20)

@@ -1,0 +1,143 @@
+"""The set of stores, and the names of drivers."""
+
+import pytest
+
+from glance import errors
+from glance.model.image import Location
+from glance.store.drivers.memory import MemoryStore
+from glance.store.stores import StoreSet, driver_name, load_driver
+
+INSTALLED = """[glance.store.drivers]
+file = glance.store.drivers.file:FileStore
+http = glance.store.drivers.http:HttpStore
+memory = glance.store.drivers.memory:MemoryStore
+acme = glance.store.drivers.memory:MemoryStore
+broken = glance.store.drivers.no_such_module:Nothing
+"""
+
+
+class WebStore(MemoryStore):
+    schemes = ("http", "https")
+
+
+class DiskStore(MemoryStore):
+    schemes = ("file", "filesystem")
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A distribution that brings drivers, as a third party's would."""
+    metadata = tmp_path / "acme_store-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-store\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text(INSTALLED)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.fixture
+def stores():
+    return StoreSet([DiskStore("file"), WebStore("http"), MemoryStore("scratch")], "file")
+
+
+@pytest.mark.parametrize(
+    ("classic", "name"),
+    [
+        ("file", "file"),
+        ("filesystem", "file"),
+        ("glance.store.filesystem.Store", "file"),
+        ("glance_store._drivers.filesystem.Store", "file"),
+        ("http", "http"),
+        ("https", "http"),
+        ("glance.store.http.Store", "http"),
+        ("memory", "memory"),
+        ("acme", "acme"),
+    ],
+)
+def test_driver_name_when_installed_is_its_entry_point(installed, classic, name):
+    assert driver_name(classic) == name
+
+
+@pytest.mark.parametrize("classic", ["rbd", "glance.store.gridfs.Store", "glance.store.vmware_datastore.Store", "", "glance.store.Store"])
+def test_driver_name_when_unknown_is_logged_and_none(installed, caplog, classic):
+    assert driver_name(classic) is None
+    assert f"'{classic}' is not installed" in caplog.text
+
+
+def test_load_driver_when_installed_gives_its_class(installed):
+    assert load_driver("acme") is MemoryStore
+
+
+@pytest.mark.parametrize("name", ["nothing", "broken"])
+def test_load_driver_when_it_cannot_be_had_says_so(installed, name):
+    with pytest.raises(errors.ConfigurationError, match=name):
+        load_driver(name)
+
+
+def test_names_are_in_the_order_of_the_configuration(stores):
+    assert stores.names == ("file", "http", "scratch")
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"), [("file", "file"), ("scratch", "scratch"), ("filesystem", "file"), ("https", "http"), ("memory", "scratch")]
+)
+def test_get_by_name_or_scheme_gives_the_store(stores, asked, name):
+    assert stores.get(asked).name == name
+
+
+def test_get_when_unknown_names_the_enabled_stores(stores):
+    with pytest.raises(errors.StoreUnknown, match="bogus is invalid; enabled stores: file, http, scratch"):
+        stores.get("bogus")
+
+
+@pytest.mark.parametrize(("store", "url", "name"), [("scratch", "file:///x", "scratch"), ("", "file:///x", "file"), ("", "https://h/x", "http")])
+def test_of_a_location_is_by_name_and_for_old_rows_by_url(stores, store, url, name):
+    assert stores.of(Location(url=url, store=store)).name == name
+
+
+@pytest.mark.parametrize(("store", "url"), [("removed", "file:///x"), ("", "swift://u:secret@h/x"), ("", "secret")])
+def test_of_a_location_when_no_store_has_it_says_so_without_the_url(stores, store, url):
+    with pytest.raises(errors.StoreUnknown) as caught:
+        stores.of(Location(url=url, store=store))
+    assert "secret" not in str(caught.value)
+
+
+def test_default_when_given_as_a_scheme_is_the_stores_name():
+    assert StoreSet([DiskStore("images")], "filesystem").default == "images"
+
+
+@pytest.mark.parametrize(("names", "default"), [(["file"], "other"), ([], "file"), (["a", "a"], "a")])
+def test_store_set_when_it_cannot_be_used_refuses_to_start(names, default):
+    with pytest.raises(errors.ConfigurationError):
+        StoreSet([MemoryStore(name) for name in names], default)
+
+
+@pytest.mark.parametrize("url", ["http://host/image", "HTTPS://host/image"])
+def test_for_external_when_the_scheme_is_allowed_gives_its_store(stores, url):
+    assert stores.for_external(url).name == "http"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd", "FILE:///etc/passwd", "filesystem:///etc/passwd", "swift+config://ref/c/o", "cinder://volume", "rbd://pool/image",
+        "file://localhost/etc/passwd", " file:///etc/passwd", "\tfile:///etc/passwd", "\0file:///etc/passwd", "%66ile:///etc/passwd", "memory://one",
+        "gopher://h/", "ftp://h/", "data:,x", "jar:http://h/!/", "unix:///run/s", "dict://h/", "", "http", "//h/", "http:/h/", "http:h",
+        "/etc/passwd",
+    ],
+)  # fmt: skip
+def test_for_external_when_the_scheme_is_not_allowed_refuses(stores, url):
+    with pytest.raises(errors.SourceRefused):
+        stores.for_external(url)
+
+
+def test_for_external_when_refused_shows_the_url_but_no_credentials(stores):
+    with pytest.raises(errors.SourceRefused, match="External sources are not supported: 'file:///etc/passwd'"):
+        stores.for_external("file:///etc/passwd")
+    with pytest.raises(errors.SourceRefused) as caught:
+        stores.for_external("swift://user:secret@host/c/o")
+    assert "secret" not in f"{caught.value} {caught.value.details}"
+
+
+def test_for_external_when_no_store_reads_the_scheme_refuses():
+    with pytest.raises(errors.SourceRefused):
+        StoreSet([DiskStore("file")], "file").for_external("http://host/image")
