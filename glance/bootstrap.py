@@ -35,6 +35,9 @@ CLASSIC_HEADERS = ("x-image-meta-", "x-glance-")
 #: Seconds between two searches for what dead processes left.
 RECOVERY_INTERVAL = 60.0
 
+#: Seconds after which work that failed is tried again: the registry may start a moment later than we do.
+RETRY_INTERVAL = 3.0
+
 #: Copies from other servers that one process makes at the same time.
 COPIES = 16
 
@@ -99,9 +102,9 @@ def registry_service(arguments: Sequence[str]) -> Service:
 
 
 class Periodic:
-    """Runs ``task`` on a thread of its own, at once and then every ``interval`` seconds; what goes wrong is logged, and tried again."""
+    """Runs ``task`` on a thread of its own, at once and then every ``interval`` seconds; what goes wrong is logged, and tried again soon."""
 
-    def __init__(self, interval: float, task: Callable[[], None]) -> None:
+    def __init__(self, interval: float, task: Callable[[], object]) -> None:
         self._interval = interval
         self._task = task
         self._ended = threading.Event()
@@ -116,8 +119,8 @@ class Periodic:
 
     def _run(self) -> None:
         while True:
-            _logging_errors(self._task)
-            if self._ended.wait(self._interval):
+            done = _logging_errors(self._task)
+            if self._ended.wait(self._interval if done else min(self._interval, RETRY_INTERVAL)):
                 return
 
 
@@ -127,21 +130,25 @@ class Threads:
     def __init__(self) -> None:
         self._turns = threading.BoundedSemaphore(COPIES)
 
-    def submit(self, task: Callable[[], None]) -> None:
+    def submit(self, task: Callable[[], object]) -> None:
         threading.Thread(target=self._run, args=(task,), daemon=True).start()
 
-    def _run(self, task: Callable[[], None]) -> None:
+    def _run(self, task: Callable[[], object]) -> None:
         with self._turns:
             _logging_errors(task)
 
 
-def _logging_errors(task: Callable[[], None]) -> None:
+def _logging_errors(task: Callable[[], object]) -> bool:
+    """Whether the task succeeded."""
     try:
         task()
     except errors.GlanceError as error:
         LOG.warning("Work in the background failed: %s", error)
     except Exception:
         LOG.exception("Work in the background failed")
+    else:
+        return True
+    return False
 
 
 def _load(program: str, arguments: Sequence[str]) -> Loaded:

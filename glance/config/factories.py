@@ -36,7 +36,8 @@ _EITHER = {
     _EITHER_REGISTRY: {True: f"{_REGISTRY}:registry", False: f"{_REGISTRY}:classic_registry"},
 }
 
-_FACTORIES = {
+#: Factory names of 2011 to 2017, without the ".factory" that some carry.
+CLASSIC = {
     "glance.server:app_factory": f"{_OURS}:classic_api",
     "glance.api:app_factory": f"{_OURS}:classic_api",
     "glance.api.v1:app_factory": f"{_OURS}:api_v1",
@@ -132,7 +133,7 @@ def _without_wrapper(options: Mapping[str, str]) -> dict[str, str]:
 
 
 def _translated(factory: str, program: str, *, authenticated: bool) -> str:
-    ours = _FACTORIES.get(factory.strip().removesuffix(".factory"), factory.strip())
+    ours = CLASSIC.get(factory.strip().removesuffix(".factory"), factory.strip())
     if ours in _EITHER:
         ours = _EITHER[ours][authenticated]
     return _REGISTRY_FILTERS.get(ours, ours) if program == "glance-registry" else ours

@@ -26,7 +26,10 @@ SECTION = Section(
             help="Which pipeline of the paste file serves: empty for a service without identity service, trusted-auth behind a proxy that "
             "authenticates callers. The section is [pipeline:PROGRAM-FLAVOR].",
         ),
-        cfg.StrOpt("config_file", help="Paste file. Unless set, the one named like the configuration file, with -paste.ini in place of .conf, else the one that is shipped."),
+        cfg.StrOpt(
+            "config_file",
+            help="Paste file. Unless set, the one named like the configuration file, with -paste.ini for .conf, else the shipped one.",
+        ),
     ),
     group="paste_deploy",
 )

@@ -22,7 +22,7 @@ Condition = ColumnElement[bool]
 
 IMAGE_COLUMNS = tuple(images.c[name] for name in IMAGE_FIELDS)
 
-#: What a missing value is sorted as.
+#: What a missing value is sorted as, and compared as with bounds.
 _MISSING = {"name": "", "disk_format": "", "container_format": "", "size": 0}
 
 
@@ -99,9 +99,9 @@ def _filters(query: ImageQuery) -> Iterator[Condition]:
             raise errors.InvalidParameter(reason=f"Unsupported filter {name[:64]}")
         yield images.c[name] == value
     if query.size_min is not None:
-        yield images.c.size >= query.size_min
+        yield _never_null("size") >= query.size_min
     if query.size_max is not None:
-        yield images.c.size <= query.size_max
+        yield _never_null("size") <= query.size_max
     if query.changes_since is not None:
         yield images.c.updated_at > query.changes_since
     for name, value in query.properties.items():
@@ -117,8 +117,11 @@ def _sort_keys(query: ImageQuery) -> list[ColumnElement[Any]]:
     """What the list is sorted by: together unique, and never null."""
     if query.sort_key not in SORT_KEYS:
         raise errors.InvalidParameter(reason=f"Unsupported sort_key. Acceptable values: {', '.join(SORT_KEYS)}")
-    key: ColumnElement[Any] = images.c[query.sort_key]
-    if query.sort_key in _MISSING:
-        key = func.coalesce(key, _MISSING[query.sort_key])
+    key = _never_null(query.sort_key)
     others = [images.c[name] for name in ("created_at", "id") if name != query.sort_key]
     return [images.c.id] if query.sort_key == "id" else [key, *others]
+
+
+def _never_null(name: str) -> ColumnElement[Any]:
+    column: ColumnElement[Any] = images.c[name]
+    return func.coalesce(column, _MISSING[name]) if name in _MISSING else column

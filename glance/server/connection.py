@@ -11,6 +11,10 @@ from glance import errors
 
 #: Bytes per second that a peer must move on average while it is waited for; far below any working line.
 LEAST_RATE = 128
+#: Bytes received at a time while it is not known how many there will be.
+RECEIVE = 64 * 1024
+#: Bytes received at a time at most: what a slow upload holds in memory; more would not be faster.
+_LARGEST = 256 * 1024
 _SENDFILE_STEP = 64 * 1024 * 1024
 
 
@@ -60,11 +64,17 @@ class Connection:
             return data
         started = monotonic()
         try:
-            data = self.sock.recv(size)
+            data = self.sock.recv(min(size, _LARGEST))
             self._pace.add(monotonic() - started, len(data))
         except OSError as error:
             raise errors.ClientDisconnected from error
         return data
+
+    def await_more(self, timeout: float) -> None:
+        """Receives into the buffer, unless it has something. Raises OSError, TimeoutError when nothing comes in time."""
+        if not self.buffer:
+            self.sock.settimeout(timeout)
+            self.buffer += self.sock.recv(RECEIVE)
 
     def unread(self, data: bytes) -> None:
         """Puts ``data`` back in front of what is received next."""

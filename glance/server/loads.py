@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import mmap
 
-#: Seconds to wait before an accept for each connection held above the least loaded worker, and at most.
-_PAUSE = 0.002
-_LONGEST_PAUSE = 0.02
+#: How many connections more than the least loaded worker one may hold without leaving new ones to others; zero would slow down short ones.
+_TOLERATED = 1
+#: Seconds that a connection is left to others for each one beyond that, and at most.
+_PATIENCE = 0.002
+_LONGEST = 0.02
 
 
 class Loads:
@@ -18,6 +20,6 @@ class Loads:
     def note(self, worker: int, held: int) -> None:
         self._counts[worker] = held
 
-    def pause(self, worker: int) -> float:
-        """How long that worker should leave new connections to the others: nothing unless it holds more than one of them does."""
-        return min(_PAUSE * (self._counts[worker] - min(self._counts)), _LONGEST_PAUSE)
+    def patience(self, worker: int) -> float:
+        """How long that worker should leave new connections to the others: nothing unless one of them holds clearly fewer."""
+        return min(_PATIENCE * max(0, self._counts[worker] - min(self._counts) - _TOLERATED), _LONGEST)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import select
@@ -108,7 +107,6 @@ class Parent:
 
     def _fork(self, index: int) -> None:
         reader, writer = os.pipe()
-        gc.freeze()
         # A signal that comes before the child has its own pipe must neither be lost nor be taken for the parent's.
         signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
         pid = os.fork()

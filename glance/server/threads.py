@@ -32,6 +32,11 @@ class ThreadPool:
             self._grow()
         self._tasks.put(task)
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether tasks wait for a thread."""
+        return self._spare < 0
+
     def _grow(self) -> None:
         try:
             threading.Thread(target=self._work, name="request", daemon=True).start()

@@ -26,7 +26,7 @@ with warnings.catch_warnings():
     import eventlet.hubs
 
 from glance import errors
-from glance.server.connection import Connection
+from glance.server.connection import RECEIVE, Connection
 from glance.server.http import Refused, find_head_end
 from glance.server.listening import connection_limit, tls_context, url_of
 from glance.server.loads import Loads
@@ -45,7 +45,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, RETIRE)
 _QUIET = 2.0
 #: Seconds that a client has for reading a last answer before its connection is closed.
 _LINGER = 2.0
-_RECEIVE = 64 * 1024
+#: Seconds between two looks at what the other workers hold.
+_STEP = 0.001
 #: Seconds until an accept that failed for want of a resource is tried again.
 _SHORTAGE = 0.1
 
@@ -178,13 +179,17 @@ class Worker:
     def _accept(self) -> None:
         while True:
             eventlet.hubs.trampoline(self._listener, read=True)
-            pause = self._loads.pause(self._index)
-            if pause > 0:
-                eventlet.sleep(pause)
+            self._leave_to_others()
             if len(self._held) >= self._limit:
                 self._make_room()
             else:
                 self._accept_one()
+
+    def _leave_to_others(self) -> None:
+        """Gives workers that hold fewer connections the time to take the next one."""
+        until = monotonic() + self._loads.patience(self._index)
+        while monotonic() < until and self._loads.patience(self._index):
+            eventlet.sleep(_STEP)
 
     def _make_room(self) -> None:
         """Who says nothing gives way to who comes; where all are busy, the newcomers wait."""
@@ -280,23 +285,16 @@ class Worker:
             if refused is not None:
                 outcome = generation.site.refuse(conn, refused)
             else:
-                outcome = generation.site.serve(conn, head_end, lambda: self._parting is None)
-                while outcome is Outcome.KEEP and self._parting is None and generation is self._generation:
-                    conn.sock.settimeout(0.002)
-                    try:
-                        data = conn.sock.recv(_RECEIVE)
-                    except OSError:
-                        break
-                    conn.buffer += data
-                    end = find_head_end(conn.buffer, 0, generation.site.rules)
-                    if end is None:
-                        break
-                    outcome = generation.site.serve(conn, end, lambda: self._parting is None)
+                outcome = generation.site.serve(conn, head_end, lambda: self._parting is None, lambda: self._may_stay(generation))
         except Exception:
             LOG.exception("A request could not be carried out")
         finally:
             self._returned.append((generation, conn, outcome))
             os.eventfd_write(self._wake, 1)
+
+    def _may_stay(self, generation: Generation) -> bool:
+        """Whether a native thread may wait a moment for its client's next request: nobody else waits for the thread, and nothing has changed."""
+        return self._parting is None and generation is self._generation and not self._pool.has_waiting
 
     def _take_returned(self) -> None:
         while True:
@@ -348,7 +346,7 @@ def log_failed_reload(error: Exception) -> None:
 
 def _receive(conn: Connection, deadline: float) -> bytes:
     """What has arrived, b"" when the client closed. Raises OSError, TimeoutError at ``deadline`` (of the monotonic clock)."""
-    return _wait_for(conn, partial(conn.sock.recv, _RECEIVE), deadline)
+    return _wait_for(conn, partial(conn.sock.recv, RECEIVE), deadline)
 
 
 def _wait_for(conn: Connection, call: Callable[[], T], deadline: float) -> T:

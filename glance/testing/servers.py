@@ -232,9 +232,14 @@ class Glance:
         for pid in self.pids():
             Path(f"/proc/{pid}/clear_refs").write_text("5")
 
-    def descriptors(self) -> int:
-        """Open files and sockets of all processes."""
-        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
+    def open_files(self) -> list[str]:
+        """What the descriptors of all processes lead to: paths, ``socket:[n]`` and the like."""
+        found = []
+        for pid in self.pids():
+            for path in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    found.append(os.readlink(path))
+        return found
 
     def logs(self) -> str:
         """The end of every log and of what the programs printed."""

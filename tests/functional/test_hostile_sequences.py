@@ -6,6 +6,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -187,7 +188,7 @@ def test_forged_methods_on_all_paths_never_crash(target: Target) -> None:
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Glance]:
     """A service that waits seconds where others wait a minute."""
-    options = {"header_timeout": 2, "client_socket_timeout": 2, "keepalive_timeout": 2, "image_size_cap": 4 * MIB}
+    options = {"header_timeout": 2, "client_socket_timeout": 2, "keepalive_timeout": 2, "image_size_cap": 16 * MIB}
     with Glance(tmp_path_factory.mktemp("impatient"), api_options={"DEFAULT": options}) as running:
         yield running
 
@@ -208,16 +209,14 @@ def closed_by_server(connection: socket.socket, seconds: float = 30) -> bool:
 
 
 def test_g13_slow_heads_are_cut_off_while_others_are_served(impatient: Glance) -> None:
-    connections = [impatient.connect() for _ in range(300)]
-    for connection in connections:
-        connection.sendall(b"GET /v1/images HTTP/1.1\r\nX-")
-    try:
+    with ExitStack() as opened:
+        connections = [opened.enter_context(impatient.connect()) for _ in range(300)]
+        for connection in connections:
+            connection.sendall(b"GET /v1/images HTTP/1.1\r\nX-")
+
         assert impatient.request("GET", "/v1/images", timeout=10).status == 200
         for connection in connections:
             assert closed_by_server(connection)
-    finally:
-        for connection in connections:
-            connection.close()
 
 
 def test_g13_idle_connection_after_an_answer_is_closed(impatient: Glance) -> None:
@@ -237,24 +236,26 @@ def test_g14_body_that_stalls_is_given_up(impatient: Glance) -> None:
 
 def test_g15_download_that_nobody_reads_is_given_up(impatient: Glance) -> None:
     headers = dict(line.split(": ") for line in UPLOAD)
-    image_id = impatient.request("POST", "/v1/images", headers, bytes(4 * MIB)).json["image"]["id"]
-    before = impatient.descriptors()
-    clients = [socket.socket() for _ in range(20)]
-    for client in clients:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.connect((impatient.api_host, impatient.api_port))
-        client.sendall(get(f"/v1/images/{image_id}"))
-    wait_until(lambda: impatient.descriptors() > before, "the downloads to start")
-    wait_until(lambda: impatient.descriptors() <= before, "the downloads to be given up")
-    for client in clients:
-        client.close()
+    image_id = impatient.request("POST", "/v1/images", headers, bytes(16 * MIB)).json["image"]["id"]
+
+    def downloads() -> int:
+        return sum(path.endswith(image_id) for path in impatient.open_files())
+
+    with ExitStack() as opened:
+        for _ in range(20):
+            client = opened.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect((impatient.api_host, impatient.api_port))
+            client.sendall(get(f"/v1/images/{image_id}"))
+        wait_until(lambda: downloads() == 20, "the downloads to start")
+        wait_until(lambda: downloads() == 0, "the downloads to be given up")
 
 
 def test_g16_chunks_beyond_the_cap_are_refused_and_erased(impatient: Glance) -> None:
     image_id = str(uuid.uuid4())
     chunk = b"100000\r\n" + bytes(MIB) + b"\r\n"
 
-    answers = impatient.raw_answers(post(*UPLOAD, f"x-image-meta-id: {image_id}", "Transfer-Encoding: chunked", body=chunk * 5))
+    answers = impatient.raw_answers(post(*UPLOAD, f"x-image-meta-id: {image_id}", "Transfer-Encoding: chunked", body=chunk * 17))
 
     assert [answer.status for answer in answers] == [413]
     assert is_killed(impatient, image_id)
@@ -262,6 +263,6 @@ def test_g16_chunks_beyond_the_cap_are_refused_and_erased(impatient: Glance) -> 
 
 
 def test_g16_declared_size_beyond_the_cap_is_refused_unread(impatient: Glance) -> None:
-    answers = impatient.raw_answers(post(*UPLOAD, f"Content-Length: {5 * MIB}"))
+    answers = impatient.raw_answers(post(*UPLOAD, f"Content-Length: {17 * MIB}"))
 
     assert [answer.status for answer in answers] == [400]

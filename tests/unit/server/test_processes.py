@@ -51,15 +51,17 @@ def test_pool_when_all_threads_are_busy_then_further_tasks_wait_and_all_run() ->
         assert finished.acquire(timeout=5)
 
 
-def test_loads_when_a_worker_holds_more_than_another_then_only_that_one_pauses() -> None:
+def test_loads_when_a_worker_holds_more_than_another_then_only_that_one_is_patient() -> None:
     loads = Loads(2)
-    loads.note(0, 3)
-    assert loads.pause(0) == pytest.approx(0.006)
-    assert loads.pause(1) == 0
+    loads.note(0, 1)
+    assert loads.patience(0) == 0
+    loads.note(0, 4)
+    assert loads.patience(0) == pytest.approx(0.006)
+    assert loads.patience(1) == 0
     loads.note(0, 1000)
-    assert loads.pause(0) == pytest.approx(0.02)
+    assert loads.patience(0) == pytest.approx(0.02)
     loads.note(1, 1000)
-    assert loads.pause(0) == 0
+    assert loads.patience(0) == 0
 
 
 def test_bind_when_the_address_stays_taken_then_says_how_long_it_tried() -> None:

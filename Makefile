@@ -1,0 +1,55 @@
+# `make help` lists what can be done. Everything is installed into .venv; only the tools that tests need come from Debian packages.
+
+VENV := .venv
+BIN := $(VENV)/bin
+DIR ?= var
+API_PORT ?= 9292
+REGISTRY_PORT ?= 9191
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run stop test test-slow test-all lint format docs tools
+
+help: ## what can be done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/installed ## start both servers in the background, with everything they keep under ./var
+	@$(BIN)/python tools/local_service.py start --dir $(DIR) --api-port $(API_PORT) --registry-port $(REGISTRY_PORT)
+
+stop: $(VENV)/installed ## stop them
+	@$(BIN)/python tools/local_service.py stop --dir $(DIR)
+
+test: lint tools ## all that a change must pass
+	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(VENV)/installed-dev tools ## the tests that take minutes
+	$(BIN)/pytest -m slow $(PYTEST_ARGS)
+
+test-all: test test-slow ## every test there is
+
+lint: $(VENV)/installed-dev ## style, types and imports, without running anything
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-dev ## bring the code into its style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(VENV)/installed ## write the samples in etc/ and the configuration reference anew
+	$(BIN)/python tools/generate_reference.py
+
+tools:
+	tools/install_test_tools.sh
+
+$(VENV)/bin/python:
+	tools/make_venv.sh $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python requirements.txt setup.py
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that are named, as root or through sudo; says which are missing where neither is possible.
+set -euo pipefail
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+    as_root=(sudo -n)
+fi
+if ! command -v apt-get >/dev/null || ! "${as_root[@]}" true 2>/dev/null; then
+    echo "These packages are missing, and may not be installed from here: $*" >&2
+    echo "Install them, for example with: sudo apt-get install $*" >&2
+    exit 1
+fi
+"${as_root[@]}" apt-get update --quiet=2
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends "$@"

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Installs what tests run beside Python: real images and tools to look at them, a web server to compare with, system calls to interrupt.
+set -euo pipefail
+
+missing=()
+for package in qemu-utils xorriso ipxe strace curl sqlite3 nginx-light; do
+    if ! dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed; then
+        missing+=("$package")
+    fi
+done
+if [ "${#missing[@]}" != 0 ]; then
+    "$(dirname "$0")/apt_install.sh" "${missing[@]}"
+fi

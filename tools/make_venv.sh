@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Makes the virtual environment $1. On Debian the module for that is a package of its own, which is installed when we may.
+set -euo pipefail
+venv=$1
+
+python=$(command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3 || true)
+if [ -z "$python" ] || ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    echo "Python 3.11 or later is needed." >&2
+    exit 1
+fi
+if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    "$(dirname "$0")/apt_install.sh" "python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
+fi
+"$python" -m venv "$venv"
