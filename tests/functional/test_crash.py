@@ -39,15 +39,14 @@ def killing(pid: int, call: str, number: int) -> Iterator[None]:
     """While it lasts, the ``number``-th ``call`` of any thread of the process kills it."""
     inject = f"inject={call}:signal=SIGKILL:when={number}"
     command = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject, "-p", str(pid)]
-    tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert tracer.stderr
-        attached = tracer.stderr.readline()
-        assert "attached" in attached, attached
-        yield
-    finally:
-        tracer.terminate()
-        tracer.communicate(timeout=30)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
+        try:
+            assert tracer.stderr
+            attached = tracer.stderr.readline()
+            assert "attached" in attached, attached
+            yield
+        finally:
+            tracer.kill()  # the kernel detaches; asked politely, strace waits for threads that are dying
 
 
 def upload(glance: Glance, image_id: str, data: bytes = DATA) -> bool:

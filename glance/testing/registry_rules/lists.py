@@ -136,14 +136,15 @@ class ListRules(Scene):
         ("query", "expected"),
         [
             ({"size_min": 5}, "bc"),
-            ({"size_max": 5}, "ab"),
+            ({"size_max": 5}, "abn"),
+            ({"size_min": 0}, "abcn"),
             ({"size_min": 5, "size_max": 5}, "b"),
             ({"size_min": 2**63 - 1}, ""),
-            ({"size_max": 2**63 - 1}, "abc"),
+            ({"size_max": 2**63 - 1}, "abcn"),
         ],
     )
-    def test_list_when_sizes_are_bounded_includes_the_bounds(self, registry: Registry, query: dict[str, Any], expected: str) -> None:
-        for name, size in (("a", 4), ("b", 5), ("c", 6), ("none", None)):
+    def test_list_when_sizes_are_bounded_includes_the_bounds_and_counts_no_size_as_0(self, registry: Registry, query: dict[str, Any], expected: str) -> None:
+        for name, size in (("a", 4), ("b", 5), ("c", 6), ("n", None)):
             create(registry, name=name, size=size)
         assert names(registry, sort_key="name", sort_dir="asc", **query) == list(expected)
 

@@ -1,0 +1,131 @@
+"""Rules of operators."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from glance import errors
+from glance.context import RequestContext, unauthenticated
+from glance.policies.engine import PolicyEngine
+from glance.policies.rules import RULES
+
+MEMBER = RequestContext(user="u", project="p", roles=("member",))
+ADMIN = RequestContext(user="a", project="ap", roles=("admin",), is_admin=True)
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def engine(tmp_path: Path, text: str, **options: object) -> PolicyEngine:
+    path = tmp_path / "policy.json"
+    path.write_text(text)
+    return PolicyEngine(path, **options)
+
+
+def test_allows_when_there_is_no_file_then_everything_but_publishing_and_being_an_administrator() -> None:
+    policy = PolicyEngine(None)
+
+    refused = {rule.name for rule in RULES if not policy.allows(rule.name, MEMBER, {})}
+
+    assert refused == {"publicize_image", "context_is_admin"}
+    assert all(policy.allows(rule.name, ADMIN, {}) for rule in RULES)
+    assert policy.allows("publicize_image", unauthenticated(), {})
+
+
+@pytest.mark.parametrize(
+    ("check", "ctx", "target", "expected"),
+    [
+        ('""', MEMBER, {}, True),
+        ("[]", MEMBER, {}, True),
+        ('"@"', MEMBER, {}, True),
+        ('"!"', ADMIN, {}, False),
+        ('"role:admin or owner:%(owner)s"', MEMBER, {"owner": "p"}, True),
+        ('"role:admin or owner:%(owner)s"', MEMBER, {"owner": "q"}, False),
+        ('"role:MEMBER"', MEMBER, {}, True),
+        ('"is_admin:True"', ADMIN, {}, True),
+        ('"is_admin:True"', MEMBER, {}, False),
+        ('[["role:admin"], ["tenant:%(tenant)s"]]', MEMBER, {"tenant": "p"}, True),
+        ('[["role:admin"], ["tenant:%(tenant)s"]]', MEMBER, {"tenant": "q"}, False),
+        ('[["role:member", "user:%(user_id)s"]]', MEMBER, {"user_id": "u"}, True),
+        ('[["role:member", "user:%(user_id)s"]]', MEMBER, {"user_id": "v"}, False),
+        ('"rule:helper"', MEMBER, {}, True),
+        ('"rule:nowhere"', MEMBER, {}, True),
+        ('"not role:member"', MEMBER, {}, False),
+        ('"this is no rule"', ADMIN, {}, False),
+    ],
+)
+def test_allows_when_a_rule_is_written_in_either_language_then_it_decides(
+    tmp_path: Path, check: str, ctx: RequestContext, target: dict[str, object], expected: bool
+) -> None:
+    policy = engine(tmp_path, f'{{"add_image": {check}, "helper": "role:member"}}')
+
+    assert policy.allows("add_image", ctx, target) is expected
+
+
+def test_allows_when_the_file_is_yaml_then_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text('# comment\n"add_image": "!"\n')
+
+    assert not PolicyEngine(path).allows("add_image", ADMIN, {})
+
+
+def test_allows_when_the_file_is_of_2012_then_its_default_opens_no_way_to_administration(tmp_path: Path) -> None:
+    policy = engine(tmp_path, '{"default": [], "manage_image_cache": [["role:admin"]]}')
+
+    assert policy.allows("add_image", MEMBER, {})
+    assert not policy.allows("context_is_admin", MEMBER, {})
+
+
+def test_allows_when_the_default_is_closed_then_rules_without_their_own_follow(tmp_path: Path) -> None:
+    policy = engine(tmp_path, '{"closed": "role:admin"}', default_rule="closed")
+
+    assert not policy.allows("get_image", MEMBER, {})
+    assert policy.allows("get_image", ADMIN, {})
+
+
+def test_allows_when_the_file_changes_then_looks_once_a_second(tmp_path: Path) -> None:
+    clock = Clock()
+    policy = engine(tmp_path, '{"add_image": "!"}', clock=clock)
+    (tmp_path / "policy.json").write_text('{"add_image": "@" }')
+
+    clock.now = 0.9
+    assert not policy.allows("add_image", MEMBER, {})
+    clock.now = 1.1
+    assert policy.allows("add_image", MEMBER, {})
+
+
+def test_allows_when_the_file_appears_or_goes_then_follows(tmp_path: Path) -> None:
+    clock = Clock()
+    path = tmp_path / "policy.yaml"
+    policy = PolicyEngine(path, clock=clock)
+    assert policy.allows("add_image", MEMBER, {})
+
+    path.write_text('"add_image": "!"')
+    clock.now = 2
+    assert not policy.allows("add_image", MEMBER, {})
+    path.unlink()
+    clock.now = 4
+    assert policy.allows("add_image", MEMBER, {})
+
+
+@pytest.mark.parametrize("text", ["{", "- a list", '{"add_image": 3}', '{"add_image": "rule:b", "b": "not rule:add_image"}', "\x00"])
+def test_file_when_unusable_then_start_fails_and_a_running_service_keeps_its_rules(tmp_path: Path, text: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match=r"policy\.json cannot be used"):
+        engine(tmp_path, text)
+
+    clock = Clock()
+    policy = engine(tmp_path, '{"add_image": "!"}', clock=clock)
+    (tmp_path / "policy.json").write_text(text)
+    os.utime(tmp_path / "policy.json", (1, 1))
+    clock.now = 2
+    assert not policy.allows("add_image", MEMBER, {})
