@@ -3,9 +3,16 @@
 set -euo pipefail
 venv=$1
 
-python=$(command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3 || true)
-if [ -z "$python" ] || ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-    echo "Python 3.11 or later is needed." >&2
+python=
+for candidate in python3 python3.11 python3.12 python3.13; do
+    # Version managers leave commands that exist and do not run.
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        python=$candidate
+        break
+    fi
+done
+if [ -z "$python" ]; then
+    echo "Python 3.11 or later is needed, and none was found." >&2
     exit 1
 fi
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then

@@ -70,9 +70,15 @@ class Connection:
             raise errors.ClientDisconnected from error
         return data
 
-    def await_more(self, timeout: float) -> None:
-        """Receives into the buffer, unless it has something. Raises OSError, TimeoutError when nothing comes in time."""
-        if not self.buffer:
+    def has_request(self) -> bool:
+        """Whether a request has begun to arrive. An empty line before it is dropped: clients of old end a body with one (RFC 9112 2.2)."""
+        if self.buffer.startswith(b"\r\n"):
+            del self.buffer[:2]
+        return bool(self.buffer)
+
+    def await_request(self, timeout: float) -> None:
+        """Waits for the first bytes of a request. Raises OSError, TimeoutError when nothing comes in time."""
+        if not self.has_request():
             self.sock.settimeout(timeout)
             self.buffer += self.sock.recv(RECEIVE)
 

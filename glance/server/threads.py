@@ -13,7 +13,7 @@ Task = Callable[[], None]
 
 
 class ThreadPool:
-    """At most ``size`` threads; tasks beyond that wait in order. A task must not raise."""
+    """At most ``size`` threads; tasks beyond that wait in order."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -53,7 +53,10 @@ class ThreadPool:
     def _work(self) -> None:
         while True:
             task = self._tasks.get()
-            task()
+            try:
+                task()
+            except Exception:
+                LOG.exception("A task failed")
             # The task may hold a connection: it must not stay alive until the next one comes.
             del task
             with self._lock:

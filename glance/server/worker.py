@@ -150,7 +150,7 @@ class Worker:
                 self._close_quiet(conn)
             eventlet.sleep(0.02)
         if self._held:
-            LOG.warning("%d requests were cut after %g seconds of waiting for them", len(self._held), monotonic() - started)
+            LOG.warning("%d connections were cut after %g seconds of waiting for them", len(self._held), monotonic() - started)
 
     def _close_quiet(self, conn: Connection) -> None:
         _since, waiting = self._quiet.pop(conn, (0, None))
@@ -177,6 +177,13 @@ class Worker:
     # Connections
 
     def _accept(self) -> None:
+        try:
+            self._accept_all()
+        except Exception:
+            LOG.exception("No more connections can be accepted")
+            self._part(_QUIET)
+
+    def _accept_all(self) -> None:
         while True:
             eventlet.hubs.trampoline(self._listener, read=True)
             self._leave_to_others()
@@ -228,42 +235,41 @@ class Worker:
 
     def _listen(self, conn: Connection) -> None:
         """Waits for a request head, and hands it to a native thread. A connection on which none comes is closed."""
-        refused = None
-        head_end = None
+        head: int | Refused | None = None
         try:
-            if conn.buffer or self._await_request(conn):
-                head_end = self._read_head(conn)
-        except Refused as error:
-            refused = error
+            if self._await_request(conn):
+                head = self._read_head(conn)
+        except Refused as refused:
+            head = refused
         except OSError:
-            head_end = None
+            pass
         except BaseException:
             self._close(conn)
             raise
-        if head_end is None and refused is None:
+        if head is None:
             self._close(conn)
             return
-        generation = self._generation
-        generation.running += 1
-        self._pool.submit(partial(self._carry_out, generation, conn, head_end or 0, refused))
+        self._generation.running += 1
+        self._pool.submit(partial(self._carry_out, self._generation, conn, head))
 
     def _await_request(self, conn: Connection) -> bool:
         """Waits for the first bytes; False when the client closed. Raises OSError, TimeoutError after ``keepalive_timeout``."""
+        deadline = monotonic() + self._generation.service.settings.keepalive_timeout
         self._quiet[conn] = (monotonic(), eventlet.getcurrent())
         try:
-            data = _receive(conn, monotonic() + self._generation.service.settings.keepalive_timeout)
+            while not conn.has_request():
+                data = _receive(conn, deadline)
+                if not data:
+                    return False
+                conn.buffer += data
         finally:
             self._quiet.pop(conn, None)
-        conn.buffer += data
-        return bool(data)
+        return True
 
     def _read_head(self, conn: Connection) -> int | None:
         """The length of the head, None when the client closed. Raises Refused, also when the head takes too long, and OSError."""
         rules = self._generation.site.rules
         deadline = monotonic() + self._generation.service.settings.header_timeout
-        if conn.buffer.startswith(b"\r\n"):
-            # Clients of old send an empty line after a body (RFC 9112 2.2).
-            del conn.buffer[:2]
         seen = 0
         while True:
             end = find_head_end(conn.buffer, seen, rules)
@@ -278,16 +284,14 @@ class Worker:
                 return None
             conn.buffer += data
 
-    def _carry_out(self, generation: Generation, conn: Connection, head_end: int, refused: Refused | None) -> None:
-        """On a native thread."""
+    def _carry_out(self, generation: Generation, conn: Connection, head: int | Refused) -> None:
+        """On a native thread: ``head`` is the length of a request's head, or why it is refused."""
         outcome = Outcome.CUT
         try:
-            if refused is not None:
-                outcome = generation.site.refuse(conn, refused)
+            if isinstance(head, Refused):
+                outcome = generation.site.refuse(conn, head)
             else:
-                outcome = generation.site.serve(conn, head_end, lambda: self._parting is None, lambda: self._may_stay(generation))
-        except Exception:
-            LOG.exception("A request could not be carried out")
+                outcome = generation.site.serve(conn, head, lambda: self._parting is None, lambda: self._may_stay(generation))
         finally:
             self._returned.append((generation, conn, outcome))
             os.eventfd_write(self._wake, 1)

@@ -79,7 +79,7 @@ class Site:
     def _next_head(self, conn: Connection) -> int | None:
         """The end of the next request's head, if it comes at once; whatever else comes stays in the buffer."""
         try:
-            conn.await_more(_STAY)
+            conn.await_request(_STAY)
             return find_head_end(conn.buffer, 0, self.rules)
         except (OSError, Refused):
             return None

@@ -255,7 +255,8 @@ RANGES = [
     attack("G39-many-ranges", get(f"/v1/images/{VICTIM}", "Range: bytes=" + ",".join(["0-"] * 500)), 200, 400, 416),
     attack("G39-no-bytes", get(f"/v1/images/{VICTIM}", "Range: bytes=-0"), 200, 416),
     attack("G39-backwards", get(f"/v1/images/{VICTIM}", "Range: bytes=5-4"), 200, 400, 416),
-    attack("G39-beyond", get(f"/v1/images/{VICTIM}", f"Range: bytes={10**30}-"), 416),
+    attack("G39-beyond", get(f"/v1/images/{VICTIM}", f"Range: bytes={10**20}-"), 416),
+    attack("G39-number-of-many-digits", get(f"/v1/images/{VICTIM}", "Range: bytes=" + "9" * 5000 + "-"), 200, 416),
     attack("G39-other-unit", get(f"/v1/images/{VICTIM}", "Range: lines=1-2"), 200),
 ]
 

@@ -51,6 +51,15 @@ def test_requests_when_pipelined_then_answered_in_order(server: Server) -> None:
         assert [client.answer()[::2] for _ in range(3)] == [(200, b"one"), (401, b"no"), (200, b"three")]
 
 
+@pytest.mark.parametrize("pause", [0, 0.1])
+def test_empty_line_when_it_follows_a_body_then_ignored(server: Server, pause: float) -> None:
+    with server.connect() as client:
+        for _ in range(3):
+            client.send(put("/echo", b"one") + b"\r\n")
+            time.sleep(pause)
+            assert client.answer()[0] == 200
+
+
 def test_answer_when_framed_then_as_the_client_can_read_it(server: Server) -> None:
     status, headers, body = server.ask(b"GET /bare HTTP/1.1\r\nHost: a\r\n\r\n")
     assert (status, headers["transfer-encoding"], body) == (200, "chunked", b"onetwo")

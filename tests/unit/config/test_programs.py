@@ -125,7 +125,9 @@ def test_load_when_a_boolean_is_spelled_no_then_it_is_false(load: Load, word: st
 
 
 def test_load_when_options_and_sections_are_unknown_then_ignores_them(load: Load) -> None:
-    text = "[DEFAULT]\nimage_cache_dir = /x\nnotifier_strategy = noop\ndefault_store = file\n[keystone_authtoken]\nauth_uri = x\n[strange:one]\na = b\n"
+    text = (
+        "[DEFAULT]\nimage_cache_dir = /x\nnotifier_strategy = noop\ndefault_store = file\n[keystone_authtoken]\nauth_uri = x\n[strange:one]\na = b\n"
+    )
 
     assert load(text).conf.bind_port == 9292
     assert load(text, program=REGISTRY).conf.bind_port == 9191
@@ -148,7 +150,9 @@ def test_database_url_when_spelled_as_in_any_release_then_is_found(load: Load, t
 
 
 def test_store_options_when_in_both_sections_then_glance_store_wins(load: Load) -> None:
-    group = load("[DEFAULT]\nfilesystem_store_datadir = /old\nknown_stores = http\n[glance_store]\nfilesystem_store_datadir = /new\n").conf.glance_store
+    group = load(
+        "[DEFAULT]\nfilesystem_store_datadir = /old\nknown_stores = http\n[glance_store]\nfilesystem_store_datadir = /new\n"
+    ).conf.glance_store
 
     assert (group.filesystem_store_datadir, group.stores) == ("/new", ["http"])
 
@@ -162,7 +166,9 @@ def test_options_when_in_the_section_of_the_application_then_are_found_as_in_201
 
 
 def test_command_line_when_options_have_underscores_then_they_are_understood(load: Load) -> None:
-    conf = load("[DEFAULT]\nlog_file = /from/file\n", "--log_file=/from/line", "--log_dir", "/logs", "--log_date_format=%H", "--log-format=%(message)s").conf
+    conf = load(
+        "[DEFAULT]\nlog_file = /from/file\n", "--log_file=/from/line", "--log_dir", "/logs", "--log_date_format=%H", "--log-format=%(message)s"
+    ).conf
 
     assert (conf.log_file, conf.log_dir, conf.log_date_format, conf.log_format) == ("/from/line", "/logs", "%H", "%(message)s")
 

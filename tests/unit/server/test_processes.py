@@ -51,6 +51,19 @@ def test_pool_when_all_threads_are_busy_then_further_tasks_wait_and_all_run() ->
         assert finished.acquire(timeout=5)
 
 
+def test_pool_when_a_task_fails_then_its_thread_serves_on(caplog: pytest.LogCaptureFixture) -> None:
+    pool = ThreadPool(1)
+    done = threading.Event()
+
+    def fail() -> None:
+        raise ValueError
+
+    pool.submit(fail)
+    pool.submit(done.set)
+    assert done.wait(5)
+    assert "A task failed" in caplog.text
+
+
 def test_loads_when_a_worker_holds_more_than_another_then_only_that_one_is_patient() -> None:
     loads = Loads(2)
     loads.note(0, 1)
