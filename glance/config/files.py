@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import configparser
+import contextlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -56,6 +58,14 @@ def check(path: Path) -> None:
         head.decode()
     except UnicodeDecodeError as error:
         raise errors.ConfigurationError(reason=f"Line {head[: error.start].count(10) + 1} is not UTF-8.") from None
+
+
+def sections(path: Path) -> configparser.RawConfigParser:
+    """The sections of a file as they stand there; none where it has another form."""
+    parser = configparser.RawConfigParser(strict=False)
+    with contextlib.suppress(configparser.Error):
+        parser.read(path)
+    return parser
 
 
 def readable_by_all(paths: Sequence[Path]) -> Iterator[Path]:

@@ -47,9 +47,9 @@ def library_section() -> Section:
     return Section("Logging (oslo.log)", tuple(option for option in options if option.dest != "fatal_deprecations"))
 
 
-def register(conf: cfg.ConfigOpts, program: str) -> None:
+def register(conf: cfg.ConfigOpts) -> None:
     """Declares SECTION and the options of oslo.log, with our formats as their defaults."""
-    SECTION.register(conf, program)
+    SECTION.register(conf)
     log.register_options(conf)
     for name, value in _DEFAULTS.items():
         conf.set_default(name, value)

@@ -129,11 +129,7 @@ class _Loader(loadwsgi.ConfigLoader):
 
 def _holds_pipelines(path: Path, program: str) -> bool:
     """True for the files of 2011, which are configuration and paste file in one."""
-    parser = configparser.RawConfigParser(strict=False)
-    try:
-        parser.read(path)
-    except configparser.Error:
-        return False
+    parser = files.sections(path)
     app = dict(parser[f"app:{program}"]) if parser.has_section(f"app:{program}") else {}
     return parser.has_section(f"pipeline:{program}") or factories.APP in app or "use" in app
 

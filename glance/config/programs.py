@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from oslo_config import cfg
 
 from glance import __version__, errors
 from glance.config import access, database, files, images, listening, logs, pipelines, registry, stores, unavailable
-from glance.config.sections import Configuration, Section
+from glance.config.sections import DEFAULT, Configuration, Section
 
 API = "glance-api"
 REGISTRY = "glance-registry"
@@ -53,11 +55,13 @@ class NoConfiguration(errors.ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a program was started with: the options' values, and the files that they came from, in the order that they were read."""
+    """What a program was started with: the options' values, the files that they came from, in the order that they were read, and what oslo.config
+    noted about them."""
 
     program: str
     conf: cfg.ConfigOpts
     files: tuple[Path, ...]
+    notes: tuple[str, ...]
 
     @property
     def directories(self) -> tuple[Path, ...]:
@@ -66,12 +70,13 @@ class Loaded:
 
     def banner(self) -> list[str]:
         """All options and their values, for the log of a program that debugs."""
-        sections = (logs.SECTION, logs.library_section(), *SECTIONS[self.program])
-        return logs.banner(self.conf, sections, [str(path) for path in self.files])
+        return logs.banner(self.conf, _all_sections(self.program), [str(path) for path in self.files])
 
     def warnings(self) -> list[str]:
         """What the operator should know about the files and the options."""
-        found = list(unavailable.warnings(self.conf)) if self.program == API else []
+        found = list(self.notes)
+        if self.program == API:
+            found += unavailable.warnings(self.conf)
         if self._holds_secrets():
             found += [f"{path} holds secrets and may be read by every user of this machine." for path in files.readable_by_all(self.files)]
         return found
@@ -100,10 +105,9 @@ def load(program: str, arguments: Sequence[str]) -> Loaded:
 def declare(program: str) -> Configuration:
     """A configuration object with the options of a program, still without values."""
     conf = Configuration()
-    owner = REGISTRY if program == MANAGE else program
-    logs.register(conf, owner)
+    logs.register(conf)
     for section in SECTIONS[program]:
-        section.register(conf, owner)
+        section.register(conf)
     if program == API:
         unavailable.register(conf)
     return conf
@@ -118,9 +122,9 @@ def read(conf: Configuration, program: str, arguments: Sequence[str], default: S
     paths = named or list(default)
     for path in paths:
         _check(program, path)
-    if paths:
+    with _noting() as notes:
         _parse(conf, program, rest, paths)
-    return Loaded(program, conf, tuple(path.absolute() for path in paths))
+    return Loaded(program, conf, tuple(path.absolute() for path in paths), tuple(notes))
 
 
 def _files_on_command_line(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
@@ -137,10 +141,53 @@ def _parse(conf: Configuration, program: str, arguments: Sequence[str], paths: S
     names = [str(path) for path in paths]
     try:
         conf(arguments, project="glance", prog=program, version=__version__, default_config_files=names, default_config_dirs=[])
-        for section in (logs.SECTION, *SECTIONS[program]):
+        for path in paths:
+            _read_app_section(conf, program, path)
+        for section in _all_sections(program):
             section.values(conf)
     except (cfg.Error, OSError, ValueError) as error:
         raise _unusable(program, ", ".join(names), str(error)) from error
+
+
+def _read_app_section(conf: Configuration, program: str, path: Path) -> None:
+    """Files of early 2011 hold options beside the factory in [app:PROGRAM]; they count where [DEFAULT] says nothing."""
+    parser = files.sections(path)
+    name = f"app:{REGISTRY if program == MANAGE else program}"
+    if not parser.has_section(name):
+        return
+    for section in _all_sections(program):
+        for option_name, option in section.in_default().items():
+            if parser.has_option(name, option_name):
+                conf.set_default(option.dest, parser.get(name, option_name), None if section.group == DEFAULT else section.group)
+
+
+def _all_sections(program: str) -> tuple[Section, ...]:
+    return (logs.SECTION, logs.library_section(), *SECTIONS[program])
+
+
+class _Notes(logging.Handler):
+    """Keeps messages until there is a log for them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+@contextmanager
+def _noting() -> Iterator[list[str]]:
+    """Collects what oslo.config says about older names of options."""
+    notes = _Notes()
+    logger = logging.getLogger(cfg.__name__)
+    logger.addHandler(notes)
+    logger.propagate = False
+    try:
+        yield notes.texts
+    finally:
+        logger.propagate = True
+        logger.removeHandler(notes)
 
 
 def _check(program: str, path: Path) -> None:

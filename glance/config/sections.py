@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,30 +30,26 @@ class Section:
     group: str = DEFAULT
     command_line: bool = False
 
-    def register(self, conf: cfg.ConfigOpts, program: str) -> None:
-        """Declares the options on ``conf``. What may stand in [DEFAULT] may also stand in [app:PROGRAM], as in the files of early 2011."""
-        options = [self._with_app_section(option, program) for option in self.options]
+    def register(self, conf: cfg.ConfigOpts) -> None:
+        """Declares the options on ``conf``."""
         group = None if self.group == DEFAULT else self.group
         if self.command_line:
-            conf.register_cli_opts(options, group)
+            conf.register_cli_opts(self.options, group)
         else:
-            conf.register_opts(options, group)
+            conf.register_opts(self.options, group)
 
     def values(self, conf: cfg.ConfigOpts) -> dict[str, Any]:
         """The values that ``conf`` holds, by option name."""
         values = conf if self.group == DEFAULT else conf[self.group]
         return {option.dest: values[option.dest] for option in self.options}
 
-    def _with_app_section(self, option: cfg.Opt, program: str) -> cfg.Opt:
-        own = cfg.DeprecatedOpt(option.dest, group=self.group)
-        classic = [
-            cfg.DeprecatedOpt(name.name or option.dest, group=f"app:{program}")
-            for name in (own, *option.deprecated_opts)
-            if (name.group or self.group) == DEFAULT
-        ]
-        option = copy.copy(option)
-        option.deprecated_opts = [*option.deprecated_opts, *classic]
-        return option
+    def in_default(self) -> dict[str, cfg.Opt]:
+        """The options by the names that they may have in [DEFAULT]."""
+        own = {option.dest: option for option in self.options} if self.group == DEFAULT else {}
+        older = {
+            name.name or option.dest: option for option in self.options for name in option.deprecated_opts if (name.group or self.group) == DEFAULT
+        }
+        return {**older, **own}
 
 
 def also_in_default(*names: str) -> list[cfg.DeprecatedOpt]:

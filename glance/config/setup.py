@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import secrets
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glance import errors
+from glance.config import files
 from glance.config.pipelines import SHIPPED
 
 _API = """\
@@ -87,9 +87,7 @@ def write(site: Site) -> Iterator[tuple[Path, bool]]:
 def _known_secret(directory: Path) -> str | None:
     """The secret of a configuration that is there already: its other half must have the same."""
     for name in ("glance-registry.conf", "glance-api.conf"):
-        parser = configparser.RawConfigParser(strict=False)
-        parser.read(directory / name)
-        if secret := parser.get("DEFAULT", "registry_shared_secret", fallback=None):
+        if secret := files.sections(directory / name).get("DEFAULT", "registry_shared_secret", fallback=None):
             return secret
     return None
 

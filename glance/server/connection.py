@@ -14,7 +14,7 @@ LEAST_RATE = 128
 #: Bytes received at a time while it is not known how many there will be.
 RECEIVE = 64 * 1024
 #: Bytes received at a time at most: what a slow upload holds in memory; more would not be faster.
-_LARGEST = 256 * 1024
+_LARGEST = 128 * 1024
 _SENDFILE_STEP = 64 * 1024 * 1024
 
 

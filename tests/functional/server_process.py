@@ -130,6 +130,13 @@ class Server:
     def connect(self) -> Client:
         return Client(socket.create_connection(("127.0.0.1", self.port), PATIENCE))
 
+    def accepts(self) -> bool:
+        try:
+            self.connect().__exit__()
+        except ConnectionError:
+            return False
+        return True
+
     def ask(self, data: bytes, *, bodyless: bool = False) -> tuple[int, dict[str, str], bytes]:
         with self.connect() as client:
             client.send(data)

@@ -77,7 +77,7 @@ def test_load_when_nothing_is_named_then_searches_and_the_program_s_own_file_win
 
 def test_load_when_there_is_no_file_then_says_so_in_the_words_of_2011(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", "/nonexistent")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
     with pytest.raises(programs.NoConfiguration) as raised:
         programs.load(API, [])

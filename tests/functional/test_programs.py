@@ -1,0 +1,289 @@
+"""glance-api, glance-registry and glance-manage as their operators meet them: files, lines, exit statuses, logs."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = Path(sysconfig.get_path("scripts"))
+PATIENCE = 30
+
+CACTUS = """\
+[DEFAULT]
+debug = True
+verbose = True
+log_format = %(asctime)s %(levelname)8s [%(name)s] %(message)s
+
+[app:glance-api]
+paste.app_factory = glance.server:app_factory
+default_store = file
+filesystem_store_datadir = {directory}/images/
+bind_host = 127.0.0.1
+bind_port = {api}
+registry_host = 0.0.0.0
+registry_port = {registry}
+log_file = {directory}/api.log
+
+[app:glance-registry]
+paste.app_factory = glance.registry.server:app_factory
+bind_host = 127.0.0.1
+bind_port = {registry}
+log_file = {directory}/registry.log
+sql_connection = sqlite:///{directory}/glance.sqlite
+sql_idle_timeout = 3600
+"""
+
+
+def run(name: str, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "HOME": str(cwd / "home")}
+    command = [PROGRAMS / name, *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def status(port: int, path: str) -> int:
+    """The status of a GET, 0 while nobody answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+def eventually(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts programs in the foreground; all are ended after the test."""
+    children: list[subprocess.Popen[str]] = []
+
+    def start(name: str, *arguments: str | Path) -> subprocess.Popen[str]:
+        with (tmp_path / f"{name}.out").open("w") as output:
+            child = subprocess.Popen([PROGRAMS / name, *arguments], cwd=tmp_path, stdout=output, stderr=subprocess.STDOUT, text=True)
+        children.append(child)
+        return child
+
+    yield start
+    for child in children:
+        child.terminate()
+        child.wait(PATIENCE)
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a configuration for glance-registry on a database of its own."""
+
+    def conf(*lines: str, mode: int = 0o640) -> Path:
+        path = tmp_path / "glance-registry.conf"
+        path.write_text("\n".join(["[DEFAULT]", "workers = 0", f"sql_connection = sqlite:///{tmp_path}/glance.sqlite", *lines]))
+        path.chmod(mode)
+        return path
+
+    return conf
+
+
+@pytest.mark.parametrize("name", ["glance-api", "glance-registry"])
+def test_server_when_there_is_no_configuration_then_one_line_and_exit_1(name: str, tmp_path: Path) -> None:
+    done = run(name, cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"ERROR: Unable to locate any configuration file. Cannot load application {name}\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "exit_code", "reason"),
+    [
+        (["bind_port = seventy"], 1, "Got: Value for option bind_port"),
+        (["[database]", "connection = nonsense"], 1, "no database URL"),
+        (["cert_file = /x"], 1, "When running server in SSL mode, you must specify both"),
+        (["[paste_deploy]", "config_file = absent.ini"], 1, "Unable to locate paste config file for glance-registry."),
+        (["[paste_deploy]", "flavor = vanilla"], 1, "glance-registry-vanilla"),
+        (["log_file = /dev/null/registry.log"], 1, "Logging cannot be set up"),
+    ],
+    ids=["value", "database", "tls", "paste", "flavor", "log"],
+)
+def test_registry_when_the_configuration_is_wrong_then_says_what_and_ends(
+    conf: Callable[..., Path], tmp_path: Path, lines: list[str], exit_code: int, reason: str
+) -> None:
+    done = run("glance-registry", conf(*lines), cwd=tmp_path)
+
+    assert done.returncode == exit_code
+    assert done.stderr.startswith("ERROR: ")
+    assert reason in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_server_when_everybody_may_write_its_file_then_ends_with_78(conf: Callable[..., Path], tmp_path: Path) -> None:
+    path = conf(mode=0o666)
+
+    done = run("glance-registry", "--config-file", path, cwd=tmp_path)
+
+    assert done.returncode == 78
+    assert done.stderr == f"ERROR: {path} may be written by everybody; run: chmod o-w {path}\n"
+
+
+def test_api_when_its_store_cannot_be_made_then_ends_with_3(tmp_path: Path) -> None:
+    path = tmp_path / "glance-api.conf"
+    path.write_text("[DEFAULT]\nbind_host = 127.0.0.1\nbind_port = 0\n[glance_store]\nfilesystem_store_datadir = /proc/images\n")
+    path.chmod(0o640)
+
+    done = run("glance-api", path, cwd=tmp_path)
+
+    assert done.returncode == 3
+    assert "ERROR: " in done.stderr
+
+
+def test_version_then_prints_the_number(tmp_path: Path) -> None:
+    for name in ("glance-api", "glance-registry"):
+        done = run(name, "--version", cwd=tmp_path)
+        assert (done.returncode, done.stdout.count(".")) == (0, 2)
+
+
+def test_server_when_debugging_then_tells_its_options_but_no_secret(
+    conf: Callable[..., Path], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    port = free_port()
+    path = conf(f"bind_port = {port}", "registry_shared_secret = SENT")
+
+    start("glance-registry", path, "--debug", "-v")
+    eventually(lambda: status(port, "/images"), "the registry to answer")
+
+    output = (tmp_path / "glance-registry.out").read_text()
+    assert "Configuration options gathered from config file:" in output
+    assert f"wsgi starting up on http://127.0.0.1:{port}/" in output
+    assert "****" in output
+    assert "SENT" not in output
+    assert status(port, "/images") == 401  # the secret is asked for
+
+
+def test_log_when_it_is_renamed_then_a_new_file_is_written(
+    conf: Callable[..., Path], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    port = free_port()
+    log = tmp_path / "registry.log"
+    start("glance-registry", conf(f"bind_port = {port}"), f"--log_file={log}")
+    eventually(lambda: status(port, "/images"), "the registry to answer")
+    assert log.stat().st_mode & 0o007 == 0
+
+    log.rename(tmp_path / "registry.log.1")
+    status(port, "/renamed")
+
+    eventually(log.exists, "the new log file")
+    eventually(lambda: "/renamed" in log.read_text(), "the line in the new log file")
+
+
+def test_server_when_told_to_reload_then_reads_its_file_anew(conf: Callable[..., Path], start: Callable[..., subprocess.Popen[str]]) -> None:
+    port = free_port()
+    child = start("glance-registry", conf(f"bind_port = {port}"))
+    eventually(lambda: status(port, "/images") == 200, "the registry to answer")
+
+    conf(f"bind_port = {port}", "registry_shared_secret = new")
+    child.send_signal(signal.SIGHUP)
+
+    eventually(lambda: status(port, "/images") == 401, "the new secret to count")
+    assert child.poll() is None
+
+
+def test_servers_when_started_with_the_single_file_of_early_2011_then_serve(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    api, registry = free_port(), free_port()
+    path = tmp_path / "glance.conf"
+    path.write_text(CACTUS.format(directory=tmp_path, api=api, registry=registry))
+    path.chmod(0o640)
+
+    for name in ("glance-registry", "glance-api"):
+        start(name, path)
+
+    eventually(lambda: status(registry, "/images") == 200, "the registry to answer")
+    eventually(lambda: status(api, "/images") == 200, "the API to answer")
+    assert (tmp_path / "images").is_dir()
+    assert "[glance.access]" in (tmp_path / "api.log").read_text()
+
+
+def test_manage_when_the_database_is_made_then_says_its_version(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/db.sqlite"
+
+    def manage(*words: str) -> tuple[int, str]:
+        done = run("glance-manage", "--sql-connection", url, *words, cwd=tmp_path)
+        assert done.stderr == ""
+        return done.returncode, done.stdout
+
+    assert manage("db_version") == (0, "There is no schema yet.\n")
+    assert manage("db_check")[0] == 3
+    for words in (["db_sync"], ["-v", "db", "sync"]):
+        code, text = manage(*words)
+        assert code == 0
+        assert text.startswith("The database is at version ")
+    number = text.split()[-1].rstrip(".")
+    assert manage("db", "version") == (0, f"{number}\n")
+    assert manage("db", "check") == (0, f"The database is at version {number}, the newest.\n")
+    assert (tmp_path / "db.sqlite").stat().st_mode & 0o007 == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "text"),
+    [
+        ([], 2, "Usage: glance-manage"),
+        (["bogus"], 1, "ERROR: unrecognized command 'bogus'"),
+        (["db", "bogus"], 1, "ERROR: unrecognized command 'db bogus'"),
+        (["db_sync"], 1, "ERROR: Unable to locate any configuration file"),
+        (["setup"], 2, "--dir"),
+    ],
+)
+def test_manage_when_the_words_are_wrong_then_says_which_are_right(tmp_path: Path, words: list[str], exit_code: int, text: str) -> None:
+    done = run("glance-manage", *words, cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (exit_code, "")
+    assert text in done.stderr
+
+
+def test_manage_when_the_tables_are_somebody_else_s_then_leaves_them(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "db.sqlite") as database:
+        database.execute("CREATE TABLE images (id INTEGER)")
+    database.close()
+
+    done = run("glance-manage", "--sql-connection", f"sqlite:///{tmp_path}/db.sqlite", "db_sync", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("ERROR: ")
+
+
+@pytest.mark.parametrize("mode", ["http", "embedded"])
+def test_setup_then_the_printed_command_starts_a_service_that_works(tmp_path: Path, mode: str) -> None:
+    api, registry = free_port(), free_port()
+    arguments = ["--dir", tmp_path / "site", "--api-port", str(api), "--registry-port", str(registry), "--registry-mode", mode]
+
+    done = run("glance-manage", "setup", *arguments, cwd=tmp_path)
+    again = run("glance-manage", "setup", *arguments, cwd=tmp_path)
+
+    assert (done.returncode, again.returncode, done.stderr) == (0, 0, "")
+    assert "Wrote" not in again.stdout
+    program, *words = done.stdout.splitlines()[-1].split()
+    assert run(program, *words, cwd=tmp_path).returncode == 0
+    try:
+        eventually(lambda: status(api, "/v1/images") == 200, "the API to answer")
+        assert status(registry, "/images") == (401 if mode == "http" else 0)
+    finally:
+        words[words.index("start") :] = ["shutdown"]
+        assert run(program, *words, cwd=tmp_path).returncode == 0
