@@ -14,6 +14,7 @@ def version() -> str:
 
 
 def requirements() -> list[str]:
+    """The lines of requirements.txt."""
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 

@@ -61,7 +61,7 @@ METHODS = {
 
 
 @pytest.mark.parametrize(("request_line", "expected"), METHODS.items(), ids=lambda value: " ".join(map(str, value)))
-def test_method_when_the_path_has_another_then_405_with_those_it_has(api: Api, request_line: tuple[str, str], expected: tuple[int, str | None]) -> None:
+def test_method_when_the_path_has_others_then_405_names_them(api: Api, request_line: tuple[str, str], expected: tuple[int, str | None]) -> None:
     answer = api.request(*request_line)
     assert (answer.status, answer.header("Allow")) == expected
 

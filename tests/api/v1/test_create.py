@@ -55,7 +55,7 @@ REFUSED = {
     "format mix": ({"x-image-meta-disk_format": "ami", "x-image-meta-container_format": "ovf"}, 400, "Invalid mix of disk and container formats."),
     "negative": ({"x-image-meta-min_ram": "-1"}, 400, "Invalid value '-1' for parameter 'min_ram': Cannot be a negative value."),
     "not a number": ({"x-image-meta-min_ram": "foo"}, 400, "Cannot convert image min_ram 'foo' to an integer."),
-    "other digits": ({"x-image-meta-min_ram": "٥"}, 400, "to an integer"),
+    "other digits": ({"x-image-meta-min_ram": "\N{ARABIC-INDIC DIGIT FIVE}"}, 400, "to an integer"),
     "too large": ({"x-image-meta-min_disk": str(2**31)}, 400, "value out of range, must not exceed 2147483647."),
     "enormous": ({"x-image-meta-size": "9" * 24}, 400, "out of range"),
     "unknown field": ({"x-image-meta-bogus": "1"}, 400, "Bad header: x-image-meta-bogus"),
@@ -109,7 +109,7 @@ def test_image_when_larger_than_the_cap_then_refused_before_or_while_it_is_read(
 
 @pytest.mark.parametrize(
     "url",
-    ["file:///etc/passwd", "FILE:///etc/passwd", "filesystem:///etc/passwd", "swift+config://ref/c/o", " file:///etc/passwd", "gopher://x/", "nonsense"],
+    ["file:///etc/passwd", "FILE:///x", "filesystem:///etc/passwd", "swift+config://ref/c/o", " file:///etc/passwd", "gopher://x/", "nonsense"],
 )
 @pytest.mark.parametrize("header", ["x-image-meta-location", "x-glance-api-copy-from", "x-glance-api-copy_from"])
 def test_post_when_the_source_has_a_forbidden_scheme_then_400(api: Api, header: str, url: str) -> None:
@@ -155,7 +155,9 @@ def test_post_when_status_is_sent_then_it_is_overridden(api: Api) -> None:
         assert api.request("POST", "/v1/images", {"x-image-meta-status": status}).json["image"]["status"] == "queued"
 
 
-@pytest.mark.parametrize(("kind", "formats"), [("kernel", "aki/aki"), ("ramdisk", "ari/ari"), ("machine", "ami/ami"), ("raw", "raw/bare"), ("vhd", "vhd/ovf")])
+@pytest.mark.parametrize(
+    ("kind", "formats"), [("kernel", "aki/aki"), ("ramdisk", "ari/ari"), ("machine", "ami/ami"), ("raw", "raw/bare"), ("vhd", "vhd/ovf")]
+)
 def test_post_when_the_type_of_2010_is_given_then_the_formats_follow(api: Api, kind: str, formats: str) -> None:
     image = api.request("POST", "/images/", {"x-image-meta-type": kind}).json["image"]
     assert f"{image['disk_format']}/{image['container_format']}" == formats

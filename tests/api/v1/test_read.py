@@ -15,7 +15,8 @@ def test_head_when_active_then_all_metadata_and_no_length(api: Api) -> None:
     headers = api.show(api.create({"x-image-meta-name": "n", "x-image-meta-property-Distro-Name": "Über"}, b"abc"))
     assert headers["content-length"] == "0"
     assert headers["x-image-meta-property-distro_name"] == "Über"
-    assert {name: headers[f"x-image-meta-{name}"] for name in ("size", "is_public", "deleted", "protected", "min_disk", "min_ram", "disk_format")} == {
+    named = ("size", "is_public", "deleted", "protected", "min_disk", "min_ram", "disk_format")
+    assert {name: headers[f"x-image-meta-{name}"] for name in named} == {
         "size": "3",
         "is_public": "False",
         "deleted": "False",
