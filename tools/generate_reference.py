@@ -1,4 +1,4 @@
-"""Writes what is generated from the options and the policy rules: the samples in etc/ and the configuration reference.
+"""Writes what is generated from tables in the code: the samples in etc/, the configuration reference, and two tables of the API reference.
 
 Run it after a change of either (``make docs``); a test compares.
 """
@@ -12,12 +12,24 @@ from typing import Any
 
 from oslo_config import cfg
 
+from glance.api.errors import status_of
 from glance.config import logs, programs
 from glance.config.sections import Section
+from glance.errors import ConfigurationError, every_error
+from glance.model.attributes import ATTRIBUTES
 from glance.policies.rules import DEFAULT_RULE, RULES
 
 ROOT = Path(__file__).parent.parent
+API_REFERENCE = ROOT / "docs/reference/api-v1.md"
 WIDTH = 100
+
+RULES_OF_ATTRIBUTES = {
+    "free": "is applied",
+    "admin": "is applied for administrators",
+    "created": "is applied when the image is made",
+    "measured": "is what the data must turn out to be",
+    "fixed": "changes nothing",
+}
 
 REFERENCE_HEAD = """\
 # Options
@@ -41,6 +53,7 @@ def render() -> dict[Path, str]:
         ROOT / "etc/glance-registry.conf": _sample(programs.REGISTRY),
         ROOT / "etc/policy.yaml.sample": _policy_sample(),
         ROOT / "docs/reference/configuration.md": _reference(),
+        API_REFERENCE: _between(_between(API_REFERENCE.read_text(), "attributes", _attributes()), "errors", _errors()),
     }
 
 
@@ -123,6 +136,27 @@ def _text(value: object) -> str:
 
 def _wrapped(text: str, prefix: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent=prefix, subsequent_indent=prefix, break_long_words=False, break_on_hyphens=False)
+
+
+def _between(page: str, name: str, text: str) -> str:
+    """``page`` with ``text`` between the two comments that name a generated part of it."""
+    begin, end = f"<!-- {name}: written by `make docs` -->\n", f"<!-- end of {name} -->"
+    before, _, rest = page.partition(begin)
+    return before + begin + text + end + rest.partition(end)[2]
+
+
+def _attributes() -> str:
+    rows = [
+        f"| `{one.name}` | {one.kind} | {one.limit or ''} | {RULES_OF_ATTRIBUTES[one.rule]} | {one.doc} |"
+        for one in ATTRIBUTES
+        if one.name != "visibility"
+    ]
+    return "\n".join(["| field | kind | limit | a client's value | meaning |", "|---|---|---|---|---|", *rows]) + "\n"
+
+
+def _errors() -> str:
+    rows = [f"| {status_of(one)} | `{one.code}` | {one.template} |" for one in every_error() if one.code != ConfigurationError.code]
+    return "\n".join(["| status | error | sentence |", "|---|---|---|", *sorted(rows)]) + "\n"
 
 
 if __name__ == "__main__":
