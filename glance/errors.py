@@ -26,10 +26,12 @@ One tree, each class with a stable ``code``. Nothing here knows HTTP: ``glance.a
      +- Unavailable
      |   +- StoreUnavailable, StoreWriteDenied, RegistryUnavailable, DatabaseUnavailable
      +- ConfigurationError       never for a request
+         +- ConfigurationMissing, ConfigurationUnsafe, StoreMisconfigured
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -365,10 +367,31 @@ class DatabaseUnavailable(Unavailable):
 
 
 class ConfigurationError(GlanceError):
-    """The operator's configuration cannot be used; raised at start, never for a request."""
+    """The operator's configuration cannot be used; raised at start, never for a request. ``exit_status`` is what the program ends with."""
 
     code = "configuration"
     template = "{reason}"
+    exit_status: ClassVar[int] = 1
+
+
+class ConfigurationMissing(ConfigurationError):
+    """There is no file to read."""
+
+    code = "configuration-missing"
+
+
+class ConfigurationUnsafe(ConfigurationError):
+    """Somebody else may have written the configuration."""
+
+    code = "configuration-unsafe"
+    exit_status = os.EX_CONFIG
+
+
+class StoreMisconfigured(ConfigurationError):
+    """A store cannot be made ready (spec-v1 5.2)."""
+
+    code = "store-misconfigured"
+    exit_status = 3
 
 
 def every_error(root: type[GlanceError] = GlanceError) -> Iterator[type[GlanceError]]:

@@ -155,7 +155,7 @@ def _attributes() -> str:
 
 
 def _errors() -> str:
-    rows = [f"| {status_of(one)} | `{one.code}` | {one.template} |" for one in every_error() if one.code != ConfigurationError.code]
+    rows = [f"| {status_of(one)} | `{one.code}` | {one.template} |" for one in every_error() if not issubclass(one, ConfigurationError)]
     return "\n".join(["| status | error | sentence |", "|---|---|---|", *sorted(rows)]) + "\n"
 
 

@@ -23,4 +23,4 @@ def launch(load: Callable[[], Service]) -> int:
         print(f"ERROR: {error.message}", file=sys.stderr)
         if logging.getLogger("glance").level:  # logging is set up: whoever has no terminal finds the reason in the log
             LOG.critical("%s", error.message)
-        return getattr(error, "exit_code", 1)
+        return getattr(error, "exit_status", 1)

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _database(words)
     except (errors.GlanceError, OSError) as error:
         print(f"ERROR: {error}", file=sys.stderr)
-        return getattr(error, "exit_code", 1)
+        return getattr(error, "exit_status", 1)
 
 
 def _database(words: Sequence[str]) -> int:

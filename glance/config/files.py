@@ -15,12 +15,6 @@ from glance import errors
 MAX_BYTES = 1024 * 1024
 
 
-class UnsafeFile(errors.ConfigurationError):
-    """Somebody else may have written the configuration. Programs end with EX_CONFIG (sysexits.h)."""
-
-    exit_code = os.EX_CONFIG
-
-
 def directories() -> tuple[Path, ...]:
     """Where configuration files are looked for, in order."""
     home = Path(os.path.expanduser("~"))
@@ -44,12 +38,12 @@ def in_directory(directory: Path) -> list[Path]:
 
 
 def check(path: Path) -> None:
-    """Raises UnsafeFile for a file that everybody may write, and ConfigurationError for one that is no text of a sensible size."""
+    """Raises ConfigurationUnsafe for a file that everybody may write, and ConfigurationError for one that is no text of a sensible size."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         head = file.read(MAX_BYTES + 1)
     if status.st_mode & stat.S_IWOTH and stat.S_ISREG(status.st_mode):
-        raise UnsafeFile(reason=f"{path} may be written by everybody; run: chmod o-w {path}")
+        raise errors.ConfigurationUnsafe(reason=f"{path} may be written by everybody; run: chmod o-w {path}")
     if len(head) > MAX_BYTES:
         raise errors.ConfigurationError(reason=f"The file has more than {MAX_BYTES} bytes.")
     if head.startswith(b"\xef\xbb\xbf"):

@@ -49,10 +49,6 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
 }
 
 
-class NoConfiguration(errors.ConfigurationError):
-    """There is no file to read."""
-
-
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What a program was started with: the options' values, the files that they came from, in the order that they were read, and what oslo.config
@@ -90,7 +86,7 @@ class Loaded:
 
 
 def load(program: str, arguments: Sequence[str]) -> Loaded:
-    """Reads the command line of a server program, and its files. Raises NoConfiguration and ConfigurationError, which say why.
+    """Reads the command line of a server program, and its files. Raises ConfigurationMissing and ConfigurationError, which say why.
 
     ``--help``, ``--version`` and a command line that cannot be understood end the process, as argparse does it.
     """
@@ -98,7 +94,7 @@ def load(program: str, arguments: Sequence[str]) -> Loaded:
     conf.register_cli_opt(cfg.StrOpt("conf-path", positional=True, required=False, metavar="CONF", help="Configuration file."))
     loaded = read(conf, program, arguments, files.program_files(program))
     if not loaded.files:
-        raise NoConfiguration(reason=f"Unable to locate any configuration file. Cannot load application {program}")
+        raise errors.ConfigurationMissing(reason=f"Unable to locate any configuration file. Cannot load application {program}")
     return loaded
 
 
@@ -193,7 +189,7 @@ def _noting() -> Iterator[list[str]]:
 def _check(program: str, path: Path) -> None:
     try:
         files.check(path)
-    except files.UnsafeFile:
+    except errors.ConfigurationUnsafe:
         raise
     except OSError as error:
         raise _unusable(program, path, error.strerror or str(error)) from error

@@ -14,13 +14,6 @@ from glance.interfaces import Store
 from glance.store.drivers.file import FileStoreSettings
 from glance.store.stores import StoreSet, driver_name, load_driver
 
-
-class BadStore(errors.ConfigurationError):
-    """A store cannot be made ready."""
-
-    exit_code = 3
-
-
 STORES = Section(
     "Stores",
     (
@@ -84,25 +77,25 @@ SOURCES = Section(
 
 
 def make(conf: cfg.ConfigOpts) -> StoreSet:
-    """The enabled stores, not yet checked. Raises BadStore."""
+    """The enabled stores, not yet checked. Raises StoreMisconfigured."""
     group = conf.glance_store
     drivers = list(dict.fromkeys(name for name in map(driver_name, group.stores) if name))
     if not drivers:
-        raise BadStore(reason="None of the stores that are enabled is installed.")
+        raise errors.StoreMisconfigured(reason="None of the stores that are enabled is installed.")
     try:
         egress = Egress(_egress_settings(conf))
         return StoreSet([_make_store(name, conf, egress) for name in drivers], group.default_store, conf.source_schemes)
     except errors.ConfigurationError as error:
-        raise BadStore(reason=error.message) from error
+        raise errors.StoreMisconfigured(reason=error.message) from error
 
 
 def check(stores: StoreSet) -> None:
-    """Makes every store ready. Raises BadStore."""
+    """Makes every store ready. Raises StoreMisconfigured."""
     for name in stores.names:
         try:
             stores.get(name).check()
         except (errors.ConfigurationError, errors.Unavailable) as error:
-            raise BadStore(reason=error.message) from error
+            raise errors.StoreMisconfigured(reason=error.message) from error
 
 
 def _make_store(name: str, conf: cfg.ConfigOpts, egress: Egress) -> Store:
@@ -117,7 +110,7 @@ def _file_settings(conf: cfg.ConfigOpts) -> FileStoreSettings:
     try:
         mode = int(group.filesystem_store_file_perm, 8)
     except ValueError:
-        raise BadStore(reason=f"filesystem_store_file_perm is not octal: {group.filesystem_store_file_perm}") from None
+        raise errors.StoreMisconfigured(reason=f"filesystem_store_file_perm is not octal: {group.filesystem_store_file_perm}") from None
     return FileStoreSettings(datadir=Path(group.filesystem_store_datadir), file_perm=mode)
 
 
@@ -144,4 +137,4 @@ def _ports(texts: Sequence[str]) -> Iterator[int]:
         try:
             yield from range(int(first), int(last if dash else first) + 1)
         except ValueError:
-            raise BadStore(reason=f"allowed_source_ports has an item that is no port and no range of ports: {text}") from None
+            raise errors.StoreMisconfigured(reason=f"allowed_source_ports has an item that is no port and no range of ports: {text}") from None

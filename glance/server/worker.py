@@ -289,7 +289,7 @@ class Worker:
         outcome = Outcome.CUT
         try:
             if isinstance(head, Refused):
-                outcome = generation.site.refuse(conn, head)
+                outcome = generation.site.refuse(conn, head, conn.buffer)
             else:
                 outcome = generation.site.serve(conn, head, lambda: self._parting is None, lambda: self._may_stay(generation))
         finally:

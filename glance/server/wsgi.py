@@ -87,10 +87,11 @@ class Site:
     def _answer(self, conn: Connection, head_end: int, may_keep: Callable[[], bool]) -> Outcome:
         started = monotonic()
         conn.block(self._settings.client_socket_timeout)
+        raw = conn.receive(head_end)
         try:
-            head = parse_head(conn.receive(head_end), self.rules)
+            head = parse_head(raw, self.rules)
         except Refused as refused:
-            return self.refuse(conn, refused)
+            return self.refuse(conn, refused, raw)
         body: Body
 
         def proceed() -> None:
@@ -113,13 +114,13 @@ class Site:
             conn.block(_PATIENCE)
         return Outcome.KEEP if body.discard(DISCARD) else Outcome.CLOSE
 
-    def refuse(self, conn: Connection, refused: Refused) -> Outcome:
-        """Answers a request whose head breaks the rules."""
+    def refuse(self, conn: Connection, refused: Refused, raw: bytes | bytearray) -> Outcome:
+        """Answers a request whose head breaks the rules; ``raw`` is what came of it."""
         conn.block(_PATIENCE)
         data = f"{refused.text}\n".encode()
         ACCESS.info('%s "refused: %s" %d %d', conn.peer[0], refused.cause, refused.status, len(data))
         try:
-            conn.send(plain_answer(refused.status, data))
+            conn.send(plain_answer(refused.status, data, with_body=not raw.startswith(b"HEAD ")))
         except PeerGone:
             return Outcome.CUT
         return Outcome.CLOSE

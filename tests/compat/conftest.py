@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from scripted import Server, serving
+
+from tests.compat.scripted import Server, serving
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from scripted import DATA, TIMEOUT, Pipe, Reply, Server, reply, serving
 
 from glance.client import Client, get_client
 from glance.common import exception
+from tests.compat.scripted import DATA, TIMEOUT, Pipe, Reply, Server, reply, serving
 
 UUID = "11111111-2222-4333-8444-555555555555"
 

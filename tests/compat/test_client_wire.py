@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scripted import DATA, TIMEOUT, Pipe, Reply, Server, reply, serving
 
 from glance.client import Client
 from glance.common import exception
+from tests.compat.scripted import DATA, TIMEOUT, Pipe, Reply, Server, reply, serving
 
 UUID = "11111111-2222-4333-8444-555555555555"
 

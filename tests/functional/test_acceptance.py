@@ -13,10 +13,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from acceptance import Row, World, body, document, headers, image, listed, remember, row, step, text
 
 from glance.testing.servers import Glance, wait_until
 from glance.testing.wire import Answer, parse_one
+from tests.functional.acceptance import Row, World, body, document, headers, image, listed, remember, row, step, text
 
 STARS = b"*" * 5120
 STARS_MD5 = "c2e5db72bd7fd153f53ede5da5a06de3"

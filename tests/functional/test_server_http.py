@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from server_process import Server, wait_until
+
+from tests.functional.server_process import Server, wait_until
 
 
 @pytest.fixture(scope="module")

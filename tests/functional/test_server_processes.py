@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from server_process import APP, Client, Server, is_running, wait_until
+
+from tests.functional.server_process import APP, Client, Server, is_running, wait_until
 
 
 class Load:

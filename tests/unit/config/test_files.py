@@ -33,9 +33,9 @@ def test_check_when_everybody_may_write_then_refuses_with_exit_78(tmp_path: Path
     path.write_text("[DEFAULT]\n")
     path.chmod(0o666)
 
-    with pytest.raises(files.UnsafeFile, match="may be written by everybody") as raised:
+    with pytest.raises(errors.ConfigurationUnsafe, match="may be written by everybody") as raised:
         files.check(path)
-    assert raised.value.exit_code == 78
+    assert raised.value.exit_status == 78
 
 
 @pytest.mark.parametrize(

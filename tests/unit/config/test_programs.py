@@ -79,7 +79,7 @@ def test_load_when_there_is_no_file_then_says_so_in_the_words_of_2011(tmp_path: 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
-    with pytest.raises(programs.NoConfiguration) as raised:
+    with pytest.raises(errors.ConfigurationMissing) as raised:
         programs.load(API, [])
     assert raised.value.message == "Unable to locate any configuration file. Cannot load application glance-api"
 

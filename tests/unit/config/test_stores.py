@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from glance import errors
 from glance.config import programs, stores
 from glance.store.stores import StoreSet
 
@@ -41,13 +42,13 @@ def test_check_then_makes_the_directory_private(tmp_path: Path) -> None:
     ],
 )
 def test_make_when_options_are_wrong_then_ends_with_exit_3(tmp_path: Path, lines: list[str]) -> None:
-    with pytest.raises(stores.BadStore) as raised:
+    with pytest.raises(errors.StoreMisconfigured) as raised:
         make(tmp_path, *lines)
-    assert raised.value.exit_code == 3
+    assert raised.value.exit_status == 3
 
 
 def test_check_when_the_directory_cannot_be_made_then_ends_with_exit_3(tmp_path: Path) -> None:
     (tmp_path / "images").write_text("a file")
 
-    with pytest.raises(stores.BadStore):
+    with pytest.raises(errors.StoreMisconfigured):
         stores.check(make(tmp_path))

@@ -1,5 +1,6 @@
 import pytest
-from recorder import Recorder
+
+from tests.unit.registry.recorder import Recorder
 
 
 @pytest.fixture

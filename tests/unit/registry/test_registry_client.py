@@ -19,13 +19,13 @@ import webob
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from recorder import IMAGE
 
 from glance import errors
 from glance.context import RequestContext
 from glance.model.image import ImageQuery
 from glance.registry.client import HttpRegistry, RegistryClientSettings, WsgiTransport, connect
 from glance.registry.server import RegistryApp
+from tests.unit.registry.recorder import IMAGE
 
 CTX = RequestContext(project="t1")
 

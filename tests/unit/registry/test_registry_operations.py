@@ -4,7 +4,6 @@ import inspect
 from datetime import datetime
 
 import pytest
-from recorder import IMAGE, Recorder
 
 from glance import errors, interfaces
 from glance.context import RequestContext
@@ -12,6 +11,7 @@ from glance.model.image import ImageChanges, ImageQuery, Location, Member, Membe
 from glance.registry.client import HttpRegistry, WsgiTransport
 from glance.registry.operations import OPERATIONS
 from glance.registry.server import RegistryApp
+from tests.unit.registry.recorder import IMAGE, Recorder
 
 PARTS = {
     "images": interfaces.ImageRecords,

@@ -5,12 +5,12 @@ import logging
 
 import pytest
 import webob
-from recorder import IMAGE
 
 from glance import errors
 from glance.context import RequestContext, to_headers, unauthenticated
 from glance.model.image import Image, ImageChanges, ImageQuery, Location, Member, Membership
 from glance.registry.server import BODY_LIMIT, RegistryApp
+from tests.unit.registry.recorder import IMAGE
 
 ALICE = to_headers(RequestContext(user="u1", project="t1", roles=("member",)))
 SECRET = {"X-Glance-Registry-Secret": "sesame"}

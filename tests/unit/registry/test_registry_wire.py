@@ -7,12 +7,12 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recorder import IMAGE
 
 from glance import errors
 from glance.model.attributes import BY_NAME
 from glance.model.image import SORT_KEYS, Image, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
 from glance.registry import wire
+from tests.unit.registry.recorder import IMAGE
 
 
 def through(codec, value):
