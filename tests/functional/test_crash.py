@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from glance.testing.servers import Glance, Service, wait_until
+from glance.testing.servers import PATIENCE, Glance, Service, wait_until
 
 CALLS = (
     "openat", "write", "pwrite64", "fsync", "fdatasync", "rename", "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat",
@@ -64,20 +64,37 @@ def status(glance: Glance, image_id: str) -> str:
     return "absent" if answer.status == 404 else str(answer.header("x-image-meta-status"))
 
 
-def check_repaired(glance: Glance, image_id: str, *, acknowledged: bool) -> None:
+def check_repaired(glance: Glance, image_id: str, *, acknowledged: bool, patience: float = PATIENCE) -> None:
     """The image is complete or cleanly not there, nothing else is in the store, and the service works."""
-    wait_until(lambda: status(glance, image_id) != "saving", "the repair of the image")
+    wait_until(lambda: status(glance, image_id) != "saving", "the repair of the image", patience)
     found = status(glance, image_id)
     assert found in ({"active"} if acknowledged else {"active", "queued", "killed", "absent"})
     if found == "active":
         assert glance.request("GET", f"/v1/images/{image_id}").body == DATA
     expected = {image_id} if found == "active" else set()
-    wait_until(lambda: {path.name for path in glance.images.iterdir()} == expected, f"the store to hold {expected}")
+    wait_until(lambda: {path.name for path in glance.images.iterdir()} == expected, f"the store to hold {expected}", patience)
     following = str(uuid.uuid4())
     assert upload(glance, following)
     for one in {following, image_id} if found != "absent" else {following}:
         assert glance.request("DELETE", f"/v1/images/{one}").status == 200
     assert list(glance.images.iterdir()) == []
+
+
+def test_checker_when_something_is_lost_wrong_or_left_over_then_it_says_so(fresh_glance: Callable[..., Glance]) -> None:
+    glance = fresh_glance(**EMBEDDED)
+    with pytest.raises(AssertionError):
+        check_repaired(glance, str(uuid.uuid4()), acknowledged=True)
+    image_id = str(uuid.uuid4())
+    assert upload(glance, image_id)
+    check_repaired(glance, image_id, acknowledged=True)
+    image_id = str(uuid.uuid4())
+    assert upload(glance, image_id, DATA[::-1])
+    with pytest.raises(AssertionError):
+        check_repaired(glance, image_id, acknowledged=True)
+    for left_over in (image_id, f".{image_id}.attempt"):
+        (glance.images / left_over).write_bytes(DATA)
+        with pytest.raises(TimeoutError):
+            check_repaired(glance, str(uuid.uuid4()), acknowledged=False, patience=0.2)
 
 
 def survived(glance: Glance, service: Service) -> bool:
