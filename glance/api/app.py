@@ -53,7 +53,8 @@ def api_v1(global_conf: Mapping[str, str], **local_conf: str) -> WSGIApplication
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
-        if f"{request.raw_path}/".startswith("/v1/"):
+        mounted_at_v1 = request.script_name.endswith("/v1")
+        if not mounted_at_v1 and f"{request.raw_path}/".startswith("/v1/"):
             request.pop_first_segment()
         return handle(request)(environ, start_response)
 

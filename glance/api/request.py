@@ -11,6 +11,7 @@ from glance import errors
 from glance.api.settings import ApiSettings
 from glance.context import RequestContext
 from glance.service import Services
+from glance.stream import read_chunks
 
 SERVICES = "glance.services"
 SETTINGS = "glance.api_settings"
@@ -81,23 +82,27 @@ class Request(webob.Request):
 
     @property
     def data_length(self) -> int | None:
-        """Bytes of the body; None when it is chunked."""
+        """Bytes of the body; None when it is chunked, or when nothing says that there is one."""
         return None if "HTTP_TRANSFER_ENCODING" in self.environ else self.content_length
 
     def json_document(self) -> Any:
-        """The body as JSON, None when there is none. Raises BodyMalformed, LimitExceeded."""
-        body = self.environ["wsgi.input"].read(JSON_LIMIT + 1) if self.data_length is None else self._read(self.data_length)
-        if len(body) > JSON_LIMIT:
-            raise errors.LimitExceeded(reason=f"The request body is longer than {JSON_LIMIT} bytes.")
+        """The body as JSON, None when there is none. Raises BodyMalformed, LimitExceeded, ClientDisconnected."""
+        body = self._whole_body() if self.has_data else b""
         try:
             return orjson.loads(body) if body else None
         except orjson.JSONDecodeError:
             raise errors.BodyMalformed(reason="Malformed JSON in request body.") from None
 
-    def _read(self, length: int) -> bytes:
-        if length > JSON_LIMIT:
-            raise errors.LimitExceeded(reason=f"The request body is longer than {JSON_LIMIT} bytes.")
-        return self.environ["wsgi.input"].read(length)
+    def _whole_body(self) -> bytes:
+        too_long = errors.LimitExceeded(reason=f"The request body is longer than {JSON_LIMIT} bytes.")
+        if (self.data_length or 0) > JSON_LIMIT:
+            raise too_long
+        body = bytearray()
+        for chunk in read_chunks(self.environ["wsgi.input"], self.data_length):
+            body += chunk
+            if len(body) > JSON_LIMIT:
+                raise too_long
+        return bytes(body)
 
 
 def utf8(latin1: str, header: str) -> str:

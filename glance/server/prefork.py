@@ -101,19 +101,28 @@ class Parent:
         if monotonic() < self._next_start:
             return
         taken = {child.index for child in self._current()}
-        for index in range(self._wanted):
-            if index not in taken:
-                self._fork(index)
+        try:
+            for index in range(self._wanted):
+                if index not in taken:
+                    self._fork(index)
+        except OSError as error:
+            LOG.error("No worker can be started at the moment: %s", error.strerror)
+            self._delay_start()
 
     def _fork(self, index: int) -> None:
         reader, writer = os.pipe()
         # A signal that comes before the child has its own pipe must neither be lost nor be taken for the parent's.
         signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
-        pid = os.fork()
-        if pid == 0:
-            self._be_worker(index, reader, writer)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
-        os.close(writer)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._be_worker(index, reader, writer)
+        except OSError:
+            os.close(reader)
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
+            os.close(writer)
         self._children[pid] = Child(pid, self._generation, index, reader, since=monotonic())
 
     def _be_worker(self, index: int, reader: int, writer: int) -> None:
@@ -164,9 +173,13 @@ class Parent:
     def _note_death(self, child: Child, code: int) -> None:
         LOG.warning("Worker %d ended with status %d; another one is started", child.pid, code)
         if child.serving and monotonic() - child.since >= _SETTLED:
-            self._pause = 0.0
+            self._pause = self._next_start = 0.0
         else:
-            self._pause = min(max(_FIRST_PAUSE, 2 * self._pause), _LONGEST_PAUSE)
+            self._delay_start()
+
+    def _delay_start(self) -> None:
+        """Each failure in a row makes the pause before the next attempt longer."""
+        self._pause = min(max(_FIRST_PAUSE, 2 * self._pause), _LONGEST_PAUSE)
         self._next_start = monotonic() + self._pause
 
     def _reload(self) -> None:

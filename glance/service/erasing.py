@@ -12,8 +12,8 @@ from glance.service import Services
 LOG = logging.getLogger(__name__)
 
 
-def erase_condemned(services: Services, image_id: str, location: Location) -> None:
-    """Erases the data at a location that waits for it, and notes that it is gone; what fails is left for the next time."""
+def erase_condemned(services: Services, image_id: str, location: Location) -> bool:
+    """Erases the data at a location that waits for it, and notes that it is gone. False where that fails: it is left for the next time."""
     try:
         store = services.stores.of(location)
         try:
@@ -24,3 +24,5 @@ def erase_condemned(services: Services, image_id: str, location: Location) -> No
             services.registry.locations.erased(location.id)
     except errors.GlanceError as error:
         LOG.warning("The data of deleted image %s in store %s cannot be erased yet: %s", image_id, location.store, error.code)
+        return False
+    return True

@@ -22,14 +22,14 @@ FORMATS = frozenset({"disk_format", "container_format"})
 def create(services: Services, ctx: RequestContext, draft: Image, source: DataSource | None = None) -> Image:
     """Makes an image of the attributes of ``draft`` and gives it the data of ``source``, if any; without one it is queued.
 
-    ``draft.size`` and ``draft.checksum`` are what the caller expects of the data. Everything that can be refused is refused before the id is
-    taken. Raises Invalid, Forbidden, ImageExists, LimitExceeded, and what the source raises.
+    ``draft.size`` and ``draft.checksum`` are what the caller expects of the data; ``draft.owner`` counts for administrators only. Everything
+    that can be refused is refused before the id is taken. Raises Invalid, Forbidden, ImageExists, LimitExceeded, and what the source raises.
     """
     authorize_change(services, ctx, "add_image")
     if draft.visibility == PUBLIC:
         authorize_change(services, ctx, "publicize_image")
     draft = _completed(services, draft)
-    if not ctx.is_admin or draft.owner is None:
+    if not ctx.is_admin:
         draft = replace(draft, owner=ctx.owner)
     _check_properties(services, draft.properties)
     if source is not None:

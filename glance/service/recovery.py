@@ -16,14 +16,13 @@ LOG = logging.getLogger(__name__)
 
 
 def recover(services: Services, is_dead: Callable[[str], bool]) -> int:
-    """Repairs everything that is found and returns how many things that were. ``is_dead`` tells whether a worker has certainly ended."""
+    """Repairs everything that can be and returns how many things that were. ``is_dead`` tells whether a worker has certainly ended."""
     repaired = 0
     for upload, expired in services.registry.uploads.leases():
         if expired or is_dead(upload.worker):
             repaired += _reclaim(services, upload)
     for image_id, location in services.registry.locations.condemned():
-        erase_condemned(services, image_id, location)
-        repaired += 1
+        repaired += erase_condemned(services, image_id, location)
     return repaired
 
 

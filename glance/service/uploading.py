@@ -11,6 +11,7 @@ from glance import errors
 from glance.context import RequestContext
 from glance.interfaces import Store
 from glance.model.image import Image, Location, OnFailure, StoredData, Upload
+from glance.model.status import KILLED
 from glance.service import Services
 from glance.stream import Count, Digest, Limit, flow
 
@@ -70,14 +71,20 @@ class Uploading:
         """Erases stored data, unless the registry did activate the image and only its answer was lost: then returns it.
 
         A fresh attempt goes on record first. From then on the old one can never be finished, however late its request arrives, and a crash
-        leaves to recovery what is not undone yet.
+        leaves to recovery what is not undone yet. Where the attempt is not on record, recovery took it for dead and may have looked for its
+        data before they were stored.
         """
         records = self.services.registry
         fence = uuid.uuid4().hex
         try:
             if not records.uploads.take_over(self.image.id, self.upload.attempt, fence, self.upload.worker):
                 stored = records.images.get(replace(self.ctx, is_admin=True), self.image.id)
-                return stored if any(one.url == location.url for one in stored.locations) else None
+                if any(one.url == location.url for one in stored.locations):
+                    return stored
+                if self.upload.on_failure == KILLED:
+                    # A killed image is never stored again, so what lies there is ours; one that is queued again may have the data of another upload.
+                    self.target.discard(self.ctx, self.image.id)
+                return None
             self.target.delete(self.ctx, location)
         except errors.GlanceError as error:
             LOG.warning("The data of the failed upload %s of image %s is left to recovery: %s", self.upload.attempt, self.image.id, error.code)

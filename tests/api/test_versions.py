@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from glance.api.app import Composition, api_v1, root, unauthenticated_context, version_negotiation
 from glance.api.settings import ApiSettings
-from tests.api.conftest import Api
+from tests.api.conftest import Api, wsgi_sender
 
 VENDOR = "application/vnd.openstack.images-"
 
@@ -92,3 +94,19 @@ def test_v1_when_switched_off_then_300(make_api: Callable[..., Api]) -> None:
 def test_links_when_a_public_endpoint_is_configured_then_they_use_it(make_api: Callable[..., Api]) -> None:
     api = make_api(settings=ApiSettings(public_endpoint="https://images.example.org/"))
     assert api.request("GET", "/").json["versions"][0]["links"][0]["href"] == "https://images.example.org/v1/"
+
+
+class OneApplication:
+    """A paste loader that knows one section."""
+
+    def get_app(self, name: str, *, global_conf: dict[str, str]) -> object:
+        return api_v1(global_conf)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/v1/images", 200), ("/v1/v1/images", 404), ("/v1/", 200), ("/v1/v1/", 404)])
+def test_version_when_the_path_has_it_twice_then_404(make_api: Callable[..., Api], path: str, status: int) -> None:
+    api = make_api()
+    application = version_negotiation({})(unauthenticated_context({})(root(OneApplication(), {}, **{"/v1": "apiv1app"})))
+    mounted = replace(api, send=wsgi_sender(Composition(application, api.services, api.settings)))
+    assert mounted.request("GET", path).status == status
+    assert api.request("GET", path).status == status

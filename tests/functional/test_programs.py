@@ -218,7 +218,7 @@ def test_servers_when_started_with_the_single_file_of_early_2011_then_serve(star
     eventually(lambda: status(registry, "/images") == 200, "the registry to answer")
     eventually(lambda: status(api, "/images") == 200, "the API to answer")
     assert (tmp_path / "images").is_dir()
-    assert "[glance.access]" in (tmp_path / "api.log").read_text()
+    eventually(lambda: "[glance.access]" in (tmp_path / "api.log").read_text(), "the request to be logged")
 
 
 def test_manage_when_the_database_is_made_then_says_its_version(tmp_path: Path) -> None:

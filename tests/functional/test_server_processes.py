@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -145,6 +146,23 @@ def test_worker_when_killed_then_replaced(tmp_path: Path) -> None:
         assert server.get().startswith(b"hello")
 
 
+def test_worker_when_killed_and_no_process_can_be_made_then_replaced_as_soon_as_one_can(tmp_path: Path) -> None:
+    with Server(tmp_path, workers=2) as server:
+        inject = "inject=clone,clone3,fork,vfork:error=EAGAIN:when=1..2"
+        command = ["strace", "-o", "/dev/null", "-e", "trace=clone,clone3,fork,vfork", "-e", inject, "-p", str(server.process.pid)]
+        victim = server.worker_pids().pop()
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
+            assert tracer.stderr is not None
+            try:
+                assert "attached" in tracer.stderr.readline()
+                os.kill(victim, signal.SIGKILL)
+                server.await_log("starting up", 3)
+            finally:
+                tracer.terminate()
+        assert len(server.worker_pids() - {victim}) == 2
+        assert server.log.count("No worker can be started at the moment") == 2
+
+
 def test_parent_when_killed_then_its_workers_end_and_the_port_is_free(tmp_path: Path) -> None:
     with Server(tmp_path, workers=2) as server:
         workers = server.worker_pids()
@@ -171,7 +189,7 @@ def test_start_when_the_configuration_is_broken_then_said_before_anything_listen
     settings = tmp_path / "settings.json"
     settings.write_text('{"cert_file": "c.pem"}')
     done = subprocess.run(
-        ["python3", str(APP), str(settings)],
+        [sys.executable, str(APP), str(settings)],
         capture_output=True,
         text=True,
         timeout=30,

@@ -66,13 +66,18 @@ def is_true(text: str) -> bool:
 
 
 def _sent(request: Request) -> Iterator[tuple[str, str]]:
-    """(name after the prefix with underscores, value as text) of each x-image-meta header; newer clients percent-encode both."""
-    decode = request.settings.decode_percent and (request.user_agent or "").startswith("python-glanceclient")
+    """(name after the prefix with underscores, value as text) of each x-image-meta header."""
     for key, value in request.environ.items():
         if key.startswith(PREFIX):
             name = key.removeprefix(PREFIX).lower()
             text = utf8(value, f"x-image-meta-{name}").strip()
-            yield (unquote(name), unquote(text)) if decode else (name, text)
+            yield decoded(request, name), decoded(request, text)
+
+
+def decoded(request: Request, text: str) -> str:
+    """``text`` of a header without the percent-encoding that glanceclient puts on it (spec-v1 8.1, trap 10)."""
+    encoded = request.settings.decode_percent and (request.user_agent or "").startswith("python-glanceclient")
+    return unquote(text) if encoded else text
 
 
 def _take(metadata: Metadata, attribute: Attribute, text: str) -> None:
@@ -154,8 +159,7 @@ def full(request: Request, image: Image) -> dict[str, Any]:
 def headers(request: Request, image: Image) -> list[tuple[str, str]]:
     """All fields as response headers, and the ETag. What has no value is an empty header on versionless paths, except for the checksum,
     which clients would verify against, and is left out on the others."""
-    document = full(request, image)
-    named = {**document, "size": document["size"] or 0}
+    named = full(request, image)
     properties = named.pop("properties")
     lines = [
         (f"X-Image-Meta-{name.capitalize()}", _text(value))
@@ -177,7 +181,7 @@ def _value(request: Request, image: Image, attribute: Attribute) -> Any:
         return value.isoformat()
     if attribute.name == "size":
         return value or 0
-    if attribute.name == "id" and request.versionless and request.settings.integer_ids:
+    if attribute.name == "id" and request.versionless and request.settings.integer_ids and value.isdecimal():
         return int(value)
     return value
 

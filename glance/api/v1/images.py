@@ -67,8 +67,7 @@ def create(request: Request) -> webob.Response:
     if source is None and metadata.values.get("size") == 0:
         source = None if request.versionless else NoBytes()
         del metadata.values["size"]
-    values = {name: value for name, value in metadata.values.items() if value is not None}
-    draft = Image(**{"id": "", **values}, properties=metadata.properties)
+    draft = Image(**{"id": "", "owner": request.ctx.owner, **metadata.values}, properties=metadata.properties)
     image = images.create(request.services, request.ctx, draft, source)
     response = json_response({"image": headers.full(request, image)}, 201)
     response.headers.extend(headers.etag(image))
@@ -126,7 +125,7 @@ def _source(request: Request, metadata: headers.Metadata) -> DataSource | None:
     if metadata.location is not None:
         sources.append(External(metadata.location, require_formats=strict))
     if copy_from is not None:
-        sources.append(Copied(copy_from, metadata.store, require_formats=strict))
+        sources.append(Copied(headers.decoded(request, copy_from), metadata.store, require_formats=strict))
     if len(sources) > 1:
         raise errors.SourcesConflict
     return sources[0] if sources else None

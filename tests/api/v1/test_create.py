@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
+from wsgiref.simple_server import make_server
 
 import pytest
 
 from glance.service import Limits
-from tests.api.conftest import DATA, RAW, Api
+from tests.api.conftest import DATA, RAW, Api, QuietHandler, ThreadedServer
 
 
 def test_upload_when_complete_then_active_with_measured_size_and_checksum(api: Api) -> None:
@@ -169,6 +171,24 @@ def test_post_when_glanceclient_percent_encodes_then_decoded_once_and_for_it_alo
     image = api.request("POST", "/v1/images", {**headers, "User-Agent": "python-glanceclient"}).json["image"]
     assert (image["name"], image["properties"]) == ("My Image%20", {"イ": "イ"})
     assert api.request("POST", "/v1/images", {"x-image-meta-name": "My%20Image"}).json["image"]["name"] == "My%20Image"
+
+
+def test_copy_when_glanceclient_percent_encodes_its_source_then_decoded(api: Api) -> None:
+    asked: list[str] = []
+
+    def source(environ: dict[str, str], start_response: Callable[..., object]) -> list[bytes]:
+        asked.append(f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}")
+        start_response("200 OK", [("Content-Length", "3")])
+        return [b"abc"]
+
+    with make_server("127.0.0.1", 0, source, ThreadedServer, QuietHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        headers = {"x-glance-api-copy-from": f"http://127.0.0.1:{server.server_port}/a%3Fb%3Dc", "User-Agent": "python-glanceclient"}
+        image_id = api.create(headers)
+        server.shutdown()
+        thread.join()
+    assert (api.show(image_id)["x-image-meta-status"], set(asked)) == ("active", {"/a?b=c"})
 
 
 def test_post_when_replicated_with_none_texts_and_times_then_accepted(api: Api) -> None:

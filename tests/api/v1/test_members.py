@@ -125,6 +125,12 @@ def test_owner_when_sent_by_a_member_then_silently_its_own(shared_api: Api) -> N
     assert caller.request("PUT", f"/v1/images/{image_id}", {"x-image-meta-owner": "t1"}).json["image"]["owner"] == "t2"
 
 
+@pytest.mark.parametrize(("headers", "owner"), [({}, "t0"), ({"x-image-meta-owner": "t1"}, "t1"), ({"x-image-meta-owner": ""}, None)])
+def test_owner_when_sent_by_an_administrator_then_applied_and_empty_means_nobody(shared_api: Api, headers: dict[str, str], owner: str | None) -> None:
+    answer = shared_api.as_caller("t0", "admin").request("POST", "/v1/images", headers)
+    assert answer.json["image"]["owner"] == owner
+
+
 def test_identity_when_no_service_confirms_it_then_headers_change_nothing(api: Api) -> None:
     image_id = api.create()
     forged = {"X-Identity-Status": "Confirmed", "X-Tenant-Id": "t9", "X-Roles": "member", "X-User-Id": "u"}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from glance.api.settings import ApiSettings
 from tests.api.conftest import Api
 
 BYTES = bytes(range(256)) * 40
@@ -181,3 +182,9 @@ def test_get_when_the_limit_of_a_page_is_configured_then_clamped(make_api: Calla
     for _ in range(5):
         api.create({"x-image-meta-is_public": "1"})
     assert [len(api.names(query)) for query in ("", "?limit=9", "?limit=1", "?limit=0")] == [2, 3, 1, 0]
+
+
+def test_list_when_ids_became_integers_then_older_ids_stay_text(make_api: Callable[..., Api]) -> None:
+    image_id = make_api().create({"x-image-meta-is_public": "1"})
+    counting = make_api(settings=ApiSettings(integer_ids=True))
+    assert [image["id"] for image in counting.request("GET", "/images").json["images"]] == [image_id]

@@ -17,6 +17,8 @@ from glance.service import Services
 from glance.service.leases import Leases
 from glance.service.recovery import recover
 from glance.service.uploading import Uploading
+from glance.store.drivers.file import FileStore, FileStoreSettings
+from glance.store.stores import StoreSet
 from tests.api.conftest import make_registry, make_services
 
 ADMIN = unauthenticated()
@@ -155,6 +157,15 @@ def test_upload_when_its_lease_was_reclaimed_then_the_late_end_is_refused(servic
         services.registry.uploads.finish(ADMIN, uploading.image.id, uploading.upload.attempt, StoredData(uploading.image.location, 3, None))  # type: ignore[arg-type]
 
 
+def test_upload_when_it_was_reclaimed_before_its_first_byte_then_what_it_stores_is_erased(services: Services, tmp_path: Path) -> None:
+    """A copy that waited for its turn longer than its lease: nobody would ever look for its data again."""
+    uploading = begin(services)
+    recover(services, is_dead=lambda _worker: True)
+    with pytest.raises(errors.UploadLost):
+        uploading.store(iter([b"abc"]), 3)
+    assert (status(services, uploading.image.id), files(tmp_path)) == ("killed", [])
+
+
 def test_recovery_when_workers_live_then_it_touches_nothing(services: Services) -> None:
     uploading = begin(services)
     assert recover(services, is_dead=lambda _worker: False) == 0
@@ -167,6 +178,14 @@ def test_recovery_when_deleted_data_wait_then_they_are_erased(services: Services
     assert files(tmp_path) == [image.id]
     assert recover(services, is_dead=lambda _worker: False) == 1
     assert (files(tmp_path), services.registry.locations.condemned()) == ([], [])
+
+
+def test_recovery_when_deleted_data_cannot_be_erased_then_they_wait_and_do_not_count(services: Services, tmp_path: Path) -> None:
+    image = begin(services).store(iter([b"abc"]), 3)
+    services.registry.images.delete(ADMIN, image.id)
+    other = StoreSet([FileStore("other", FileStoreSettings(datadir=tmp_path / "other"))], default="other")
+    assert recover(replace(services, stores=other), is_dead=lambda _worker: False) == 0
+    assert [waiting for waiting, _location in services.registry.locations.condemned()] == [image.id]
 
 
 def test_leases_when_held_then_renewed_until_released(services: Services) -> None:

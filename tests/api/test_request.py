@@ -1,0 +1,56 @@
+"""What a handler reads from a request, whatever pieces its body arrives in."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from glance import errors
+from glance.api.request import JSON_LIMIT, Request
+
+
+class Trickle(io.RawIOBase):
+    """A body that arrives three bytes at a time."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._data.read(min(size, 3))
+
+
+class NothingComes(io.RawIOBase):
+    """A connection whose client sent no body and keeps it open: whoever reads from it waits for ever."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        raise AssertionError(f"{size} bytes were read where none were announced")
+
+
+def request(source: io.RawIOBase, **framing: str) -> Request:
+    return Request({"REQUEST_METHOD": "PUT", "wsgi.input": source, **framing})
+
+
+@pytest.mark.parametrize("framing", [{"CONTENT_LENGTH": "14"}, {"HTTP_TRANSFER_ENCODING": "chunked"}], ids=["length", "chunked"])
+def test_json_when_it_arrives_in_pieces_then_read_to_its_end(framing: dict[str, str]) -> None:
+    assert request(Trickle(b'{"member": {}}'), **framing).json_document() == {"member": {}}
+
+
+@pytest.mark.parametrize("framing", [{}, {"CONTENT_LENGTH": ""}, {"CONTENT_LENGTH": "0"}])
+def test_json_when_there_is_no_body_then_none_and_nothing_is_read(framing: dict[str, str]) -> None:
+    assert request(NothingComes(), **framing).json_document() is None
+
+
+def test_json_when_it_breaks_off_then_the_client_is_told_so() -> None:
+    with pytest.raises(errors.ClientDisconnected):
+        request(Trickle(b"{}"), CONTENT_LENGTH="3").json_document()
+
+
+def test_json_when_it_is_announced_too_long_then_refused_unread() -> None:
+    with pytest.raises(errors.LimitExceeded):
+        request(NothingComes(), CONTENT_LENGTH=str(JSON_LIMIT + 1)).json_document()
+
+
+def test_json_when_it_grows_too_long_then_refused() -> None:
+    with pytest.raises(errors.LimitExceeded):
+        request(io.BytesIO(b" " * (JSON_LIMIT + 1)), HTTP_TRANSFER_ENCODING="chunked").json_document()  # type: ignore[arg-type]
