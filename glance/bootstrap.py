@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -125,17 +126,30 @@ class Periodic:
 
 
 class Threads:
-    """The ``Background`` of ``glance.interfaces``: a thread for each task, COPIES of them working at a time."""
+    """The ``Background`` of ``glance.interfaces``: at most COPIES threads, which end when nothing is left to do."""
 
     def __init__(self) -> None:
-        self._turns = threading.BoundedSemaphore(COPIES)
+        self._lock = threading.Lock()
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._working = 0
 
     def submit(self, task: Callable[[], object]) -> None:
-        threading.Thread(target=self._run, args=(task,), daemon=True).start()
+        with self._lock:
+            self._waiting.append(task)
+            if self._working < COPIES:
+                threading.Thread(target=self._work, daemon=True).start()
+                self._working += 1
 
-    def _run(self, task: Callable[[], object]) -> None:
-        with self._turns:
+    def _work(self) -> None:
+        while (task := self._next()) is not None:
             _logging_errors(task)
+
+    def _next(self) -> Callable[[], object] | None:
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._working -= 1
+            return None
 
 
 def _logging_errors(task: Callable[[], object]) -> bool:

@@ -13,7 +13,7 @@ from glance import errors
 from glance.context import RequestContext
 from glance.db.locations import add_location
 from glance.db.mapping import to_image, to_upload
-from glance.db.query import IMAGE_COLUMNS
+from glance.db.query import IMAGES
 from glance.db.schema import image_uploads, images
 from glance.db.steps import change, complete, lock_to_change
 from glance.db.transactions import Database
@@ -113,7 +113,7 @@ def _held(image_id: str, attempt: str) -> ColumnElement[bool]:
 
 def _lock(connection: Connection, image_id: str) -> Image | None:
     """The bare image, whoever may see it, held until the transaction ends: the right to act on it is the attempt."""
-    row = connection.execute(select(*IMAGE_COLUMNS).where(images.c.id == image_id).with_for_update()).mappings().one_or_none()
+    row = connection.execute(IMAGES.where(images.c.id == image_id).with_for_update()).mappings().one_or_none()
     return None if row is None else to_image(row)
 
 

@@ -239,6 +239,10 @@ QUERY = record(
 )
 
 _KINDS: dict[str, Codec[Any]] = {"text": TEXT, "integer": INTEGER, "boolean": FLAG, "time": TIME}
+_IS_PUBLIC = Slot("is_public", FLAG)
+_PROPERTIES = Slot("properties", optional(PROPERTIES), default=None)
+_LOCATION_DATA = Slot("location_data", LOCATIONS)
+_CLASSIC_LOCATION = Slot("location", TEXT)
 _ATTRIBUTES = tuple(Slot(attribute.name, optional(_KINDS[attribute.kind])) for attribute in ATTRIBUTES)
 _NULLABLE = frozenset(field.name for field in dataclasses.fields(Image) if field.default is None)
 #: Of ids the registry itself knows what is wrong with them.
@@ -274,9 +278,9 @@ def _load_image(data: object) -> Image:
 def load_locations(image: Mapping[str, object]) -> tuple[Location, ...]:
     """The locations in an image's JSON: those of ``location_data``, or else the one classic ``location``."""
     if image.get("location_data") is not None:
-        return tuple(Slot("location_data", LOCATIONS).load(image))
+        return tuple(_LOCATION_DATA.load(image))
     if image.get("location") is not None:
-        return (Location(Slot("location", TEXT).load(image), store=""),)
+        return (Location(_CLASSIC_LOCATION.load(image), store=""),)
     return ()
 
 
@@ -310,7 +314,7 @@ def _attributes(members: Mapping[str, object]) -> dict[str, Any]:
     if values.get("status", "queued") not in STATUSES:
         raise errors.Invalid(reason=f"Invalid image status '{values['status'][:64]}' for image.")
     if members.get("is_public") is not None:
-        values["visibility"] = _visibility(values.get("visibility", SHARED), is_public=Slot("is_public", FLAG).load(members))
+        values["visibility"] = _visibility(values.get("visibility", SHARED), is_public=_IS_PUBLIC.load(members))
     if values.get("visibility", SHARED) not in VISIBILITIES:
         raise errors.Invalid(reason=f"Invalid image visibility '{values['visibility'][:64]}' for image.")
     return values
@@ -324,7 +328,7 @@ def _visibility(visibility: str, *, is_public: bool) -> str:
 
 
 def _properties(members: Mapping[str, object]) -> Mapping[str, str | None]:
-    return Slot("properties", optional(PROPERTIES), default=None).load(members) or {}
+    return _PROPERTIES.load(members) or {}
 
 
 def _check(values: Mapping[str, object], named: Mapping[str, str | None]) -> None:

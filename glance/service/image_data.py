@@ -39,8 +39,9 @@ def _open(services: Services, ctx: RequestContext, image: Image, location: Locat
     expected = (image.size or 0) - offset
     if length is not None:
         expected = min(expected, length)
-    # Nothing was measured when external data was registered: it is passed on as it is.
-    if image.checksum is not None and blob.length != expected:
+    # Nothing was measured when external data was registered: the whole is passed on as it is; a part is what was asked for, or refused.
+    measured = image.checksum is not None
+    if (measured or length is not None) and blob.length != expected:
         blob.close()
         raise errors.ImageDataDamaged(image_id=image.id, actual=blob.length, expected=expected)
     return blob

@@ -8,7 +8,8 @@ from __future__ import annotations
 import http.client
 import io
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -170,6 +171,19 @@ def http_sender(port: int) -> Send:
     return send
 
 
+@contextmanager
+def served(application: Callable[..., Iterable[bytes]]) -> Iterator[int]:
+    """The port of a threaded server of a WSGI application."""
+    with make_server("127.0.0.1", 0, application, ThreadedServer, QuietHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[Registry]:
     registry = make_registry(tmp_path)
@@ -196,13 +210,8 @@ def api(request: pytest.FixtureRequest, make_api: Callable[..., Api]) -> Iterato
     if request.param == "wsgi":
         yield straight
         return
-    application = pipeline(straight.services, straight.settings, trusted=False)
-    with make_server("127.0.0.1", 0, application, ThreadedServer, QuietHandler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield replace(straight, send=http_sender(server.server_port))
-        server.shutdown()
-        thread.join()
+    with served(pipeline(straight.services, straight.settings, trusted=False)) as port:
+        yield replace(straight, send=http_sender(port))
 
 
 @pytest.fixture

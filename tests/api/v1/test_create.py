@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable
-from wsgiref.simple_server import make_server
 
 import pytest
 
 from glance.service import Limits
-from tests.api.conftest import DATA, RAW, Api, QuietHandler, ThreadedServer
+from tests.api.conftest import DATA, RAW, Api, served
 
 
 def test_upload_when_complete_then_active_with_measured_size_and_checksum(api: Api) -> None:
@@ -181,13 +179,8 @@ def test_copy_when_glanceclient_percent_encodes_its_source_then_decoded(api: Api
         start_response("200 OK", [("Content-Length", "3")])
         return [b"abc"]
 
-    with make_server("127.0.0.1", 0, source, ThreadedServer, QuietHandler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        headers = {"x-glance-api-copy-from": f"http://127.0.0.1:{server.server_port}/a%3Fb%3Dc", "User-Agent": "python-glanceclient"}
-        image_id = api.create(headers)
-        server.shutdown()
-        thread.join()
+    with served(source) as port:
+        image_id = api.create({"x-glance-api-copy-from": f"http://127.0.0.1:{port}/a%3Fb%3Dc", "User-Agent": "python-glanceclient"})
     assert (api.show(image_id)["x-image-meta-status"], set(asked)) == ("active", {"/a?b=c"})
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from glance.api.settings import ApiSettings
-from tests.api.conftest import Api
+from tests.api.conftest import Api, served
 
 BYTES = bytes(range(256)) * 40
 
@@ -101,6 +101,22 @@ def test_get_when_the_file_is_gone_or_cut_then_404_and_never_a_short_answer(api:
     gone = api.request("GET", f"/v1/images/{image_id}")
     assert (gone.status, "cannot be found in its store" in gone.text) == (404, True)
     assert str(api.images) not in cut.text + gone.text
+
+
+def test_get_when_external_data_shrank_then_the_whole_is_passed_on_and_a_range_beyond_is_refused(api: Api) -> None:
+    held = [b"0123456789"]
+
+    def source(environ: dict[str, str], start_response: Callable[..., object]) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", str(len(held[0])))])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else held
+
+    with served(source) as port:
+        image = f"/v1/images/{api.create({'x-image-meta-location': f'http://127.0.0.1:{port}/'})}"
+        held[0] = b"01234"
+        assert api.request("GET", image).body == b"01234"
+        part = api.request("GET", image, {"Range": "bytes=2-3"})
+        assert (part.status, part.header("Content-Range"), part.body) == (206, "bytes 2-3/10", b"23")
+        assert api.request("GET", image, {"Range": "bytes=2-7"}).status == 404
 
 
 def test_list_when_filtered_then_only_what_fits(api: Api) -> None:
