@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
-from glance import errors, worker
+from glance import worker
 from glance.api.app import Composition as ApiComposition
+from glance.background import Periodic, Threads
 from glance.config import access, database, images, listening, logs, pipelines, programs, registry, stores
 from glance.config.programs import Loaded
 from glance.db import migrate
 from glance.db.engine import make_engine, wait_for
 from glance.db.registry import SqlRegistry
-from glance.interfaces import Registry
+from glance.interfaces import Background, Registry
 from glance.policies.engine import PolicyEngine
 from glance.registry.client import connect
 from glance.registry.pipeline import Composition as RegistryComposition
@@ -36,28 +35,26 @@ CLASSIC_HEADERS = ("x-image-meta-", "x-glance-")
 #: Seconds between two searches for what dead processes left.
 RECOVERY_INTERVAL = 60.0
 
-#: Seconds after which work that failed is tried again: the registry may start a moment later than we do.
-RETRY_INTERVAL = 3.0
-
-#: Copies from other servers that one process makes at the same time.
-COPIES = 16
-
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a server serves: ``glance.server.settings.Service``. ``work`` runs in each worker process from its start to its end."""
+    """What a server serves: ``glance.server.settings.Service``. ``periodic`` work is done in each worker process from its start to its end."""
 
     app: Any
     settings: ServerSettings
-    work: Sequence[Periodic]
+    background: Threads
+    periodic: Sequence[Periodic]
     close: Sequence[Callable[[], None]]
 
     def started(self) -> None:
-        for one in self.work:
+        for one in self.periodic:
             one.start()
 
     def stopped(self) -> None:
-        for one in self.work:
+        # Copies need the leases that periodic work renews, and the registry, to their end.
+        if not self.background.wait(self.settings.drain_timeout):
+            LOG.warning("Work in the background was cut after %g seconds of waiting for it", self.settings.drain_timeout)
+        for one in self.periodic:
             one.stop()
         for close in self.close:
             close()
@@ -70,14 +67,15 @@ def api_service(arguments: Sequence[str]) -> Service:
     access.check(conf)
     if not conf.paste_deploy.flavor and not _is_loopback(conf.bind_host):
         LOG.warning("There is no identity service: everybody who reaches port %d of %s is the administrator.", conf.bind_port, conf.bind_host)
-    services = _services(loaded)
+    background = Threads()
+    services = _services(loaded, background)
     application = ApiComposition(_pipeline(loaded), services, images.read_api(conf))
-    work = (
+    periodic = (
         Periodic(conf.upload_lease_seconds / 3, services.leases.renew),
         Periodic(RECOVERY_INTERVAL, lambda: _recover(services)),
     )
     close = [services.registry.close, *(services.stores.get(name).close for name in services.stores.names)]
-    return Service(application, _server_settings(loaded), work, close)
+    return Service(application, _server_settings(loaded), background, periodic, close)
 
 
 def registry_service(arguments: Sequence[str]) -> Service:
@@ -99,70 +97,7 @@ def registry_service(arguments: Sequence[str]) -> Service:
         for anonymous_is_admin in (False, True)
     )
     application = RegistryComposition(_pipeline(loaded), confirmed=confirmed, open_to_all=open_to_all)
-    return Service(application, _server_settings(loaded), (), [records.close])
-
-
-class Periodic:
-    """Runs ``task`` on a thread of its own, at once and then every ``interval`` seconds; what goes wrong is logged, and tried again soon."""
-
-    def __init__(self, interval: float, task: Callable[[], object]) -> None:
-        self._interval = interval
-        self._task = task
-        self._ended = threading.Event()
-
-    def start(self) -> None:
-        """Starts the thread; it does not keep the process alive."""
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def stop(self) -> None:
-        """Lets the thread end after what it is doing."""
-        self._ended.set()
-
-    def _run(self) -> None:
-        while True:
-            done = _logging_errors(self._task)
-            if self._ended.wait(self._interval if done else min(self._interval, RETRY_INTERVAL)):
-                return
-
-
-class Threads:
-    """The ``Background`` of ``glance.interfaces``: at most COPIES threads, which end when nothing is left to do."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: deque[Callable[[], object]] = deque()
-        self._working = 0
-
-    def submit(self, task: Callable[[], object]) -> None:
-        with self._lock:
-            self._waiting.append(task)
-            if self._working < COPIES:
-                threading.Thread(target=self._work, daemon=True).start()
-                self._working += 1
-
-    def _work(self) -> None:
-        while (task := self._next()) is not None:
-            _logging_errors(task)
-
-    def _next(self) -> Callable[[], object] | None:
-        with self._lock:
-            if self._waiting:
-                return self._waiting.popleft()
-            self._working -= 1
-            return None
-
-
-def _logging_errors(task: Callable[[], object]) -> bool:
-    """Whether the task succeeded."""
-    try:
-        task()
-    except errors.GlanceError as error:
-        LOG.warning("Work in the background failed: %s", error)
-    except Exception:
-        LOG.exception("Work in the background failed")
-    else:
-        return True
-    return False
+    return Service(application, _server_settings(loaded), Threads(), (), [records.close])
 
 
 def _load(program: str, arguments: Sequence[str]) -> Loaded:
@@ -188,7 +123,7 @@ def _pipeline(loaded: Loaded) -> Any:
     return pipelines.load(path, loaded.program, loaded.conf.paste_deploy.flavor, loaded.files)
 
 
-def _services(loaded: Loaded) -> Services:
+def _services(loaded: Loaded, background: Background) -> Services:
     conf = loaded.conf
     policy = access.read_policy(conf, loaded.directories)
     kept = stores.make(conf)
@@ -198,7 +133,7 @@ def _services(loaded: Loaded) -> Services:
         registry=records,
         stores=kept,
         policy=PolicyEngine(policy.path, policy.default_rule),
-        background=Threads(),
+        background=background,
         leases=Leases(records),
         worker=worker.current,
         limits=images.read_limits(conf),

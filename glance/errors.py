@@ -10,7 +10,7 @@ One tree, each class with a stable ``code``. Nothing here knows HTTP: ``glance.a
      |   +- InvalidValue, InvalidHeader, InvalidParameter, InvalidMember, InvalidImageId
      |   +- FormatMissing, FormatUnknown, FormatMismatch
      |   +- SourcesConflict, SourceRefused, SourceUnreadable, StoreUnknown, StoreReadOnly
-     |   +- ContentTypeUnsupported, BodyMalformed, ClientDisconnected
+     |   +- ContentTypeUnsupported, ContentEncodingUnsupported, BodyMalformed, ClientDisconnected
      |   +- SizeMismatch, ChecksumMismatch, ImageTooLarge
      +- NotAuthenticated
      +- Forbidden
@@ -135,6 +135,13 @@ class StoreReadOnly(Invalid):
 class ContentTypeUnsupported(Invalid):
     code = "content-type-unsupported"
     template = "Content-Type must be {accepted}"
+
+
+class ContentEncodingUnsupported(Invalid):
+    """Data that arrive encoded are never decoded: a few bytes could become any number."""
+
+    code = "content-encoding-unsupported"
+    template = "Image data must be sent as they are, without Content-Encoding."
 
 
 class BodyMalformed(Invalid):

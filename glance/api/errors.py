@@ -17,6 +17,7 @@ LOG = logging.getLogger(__name__)
 STATUSES: dict[str, int] = {
     errors.GlanceError.code: 500,
     errors.Invalid.code: 400,
+    errors.ContentEncodingUnsupported.code: 415,
     errors.NotAuthenticated.code: 401,
     errors.Forbidden.code: 403,
     errors.NotFound.code: 404,
@@ -54,7 +55,7 @@ def guarded(handle: Callable[[webob.Request], webob.Response]) -> Callable[[webo
         except webob.exc.HTTPException as answer:
             return answer
         except Exception:
-            LOG.exception("%s %s failed", request.method, request.path_info)
+            LOG.exception("%s %r failed", request.method, request.raw_path)
             return webob.exc.HTTPInternalServerError()
 
     return guard

@@ -67,7 +67,8 @@ def _may_have_seen(ctx: RequestContext) -> Condition:
     """``may_see``, whether the image was deleted or not."""
     if ctx.is_admin:
         return true()
-    return or_(images.c.visibility == PUBLIC, images.c.owner.is_(None), *_own(ctx))
+    unowned = [images.c.owner.is_(None)] if ctx.owner is not None else []
+    return or_(images.c.visibility == PUBLIC, *unowned, *_own(ctx))
 
 
 def _own(ctx: RequestContext) -> Iterator[Condition]:

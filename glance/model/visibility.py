@@ -22,7 +22,8 @@ def may_see(ctx: RequestContext, image: Image, *, is_member: bool) -> bool:
         return True
     if image.deleted:
         return False
-    return image.visibility == PUBLIC or image.owner is None or owns(ctx, image) or is_member
+    unowned = image.owner is None and ctx.owner is not None  # whoever is nobody sees what is public only
+    return image.visibility == PUBLIC or unowned or owns(ctx, image) or is_member
 
 
 def may_change(ctx: RequestContext, image: Image) -> bool:

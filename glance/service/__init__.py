@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from glance import errors
 from glance.interfaces import Background, Policy, Registry, Stores
 from glance.model.formats import Formats
 from glance.service.leases import Leases
@@ -19,6 +20,11 @@ class Limits:
     image_size: int = 1024**4
     properties: int = 128
     members: int = 128
+
+    def check_image_size(self, size: int | None) -> None:
+        """Raises ImageTooLarge for a size, where one is known, that no image may have."""
+        if size is not None and size > self.image_size:
+            raise errors.ImageTooLarge(limit=self.image_size)
 
 
 @dataclass(frozen=True, slots=True)

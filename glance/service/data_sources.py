@@ -56,7 +56,7 @@ class Body:
     def check(self, services: Services, ctx: RequestContext, image: Image) -> Image:
         authorize_change(services, ctx, "upload_image", image)
         _check_formats(image, required=self.require_formats)
-        _check_size(services, self.length if self.length is not None else image.size)
+        services.limits.check_image_size(self.length if self.length is not None else image.size)
         _writable(services, self.store)
         return image
 
@@ -108,7 +108,7 @@ class Copied:
         _writable(services, self.store)
         store, location = _external(services, self.url)
         size = image.size if image.size is not None else _external_size(store, ctx, location)
-        _check_size(services, size)
+        services.limits.check_image_size(size)
         return replace(image, size=size)
 
     def attach(self, services: Services, ctx: RequestContext, image: Image) -> Image:
@@ -136,11 +136,6 @@ def _check_formats(image: Image, *, required: bool) -> None:
             raise errors.FormatMissing(kind=kind)
 
 
-def _check_size(services: Services, size: int | None) -> None:
-    if size is not None and size > services.limits.image_size:
-        raise errors.ImageTooLarge(limit=services.limits.image_size)
-
-
 def _writable(services: Services, name: str | None) -> Store:
     store = services.stores.get(name or services.stores.default)
     if not store.writable:
@@ -156,7 +151,8 @@ def _external(services: Services, url: str) -> tuple[Store, Location]:
 
 
 def _external_size(store: Store, ctx: RequestContext, location: Location) -> int:
-    """Bytes at an external location. What goes wrong on the way there is not told apart: it would map the network (CVE-2017-7200)."""
+    """Bytes at an external location. Only an answer that there is nothing is told apart: closed, silent and filtered ports must look the same, or
+    callers map the network (CVE-2017-7200)."""
     try:
         return store.size(ctx, location)
     except errors.Unavailable as error:

@@ -7,21 +7,27 @@ from glance.context import RequestContext
 from glance.interfaces import Blob
 from glance.model.image import Image, Location
 from glance.model.status import ACTIVE, DEACTIVATED
-from glance.service import Services
+from glance.service import Services, images
 from glance.service.authorize import authorize
 
 
-def open_data(services: Services, ctx: RequestContext, image: Image, offset: int = 0, length: int | None = None) -> Blob | None:
-    """The bytes of ``image`` (as ``images.get`` returned it) from ``offset`` on, at most ``length``; None for an image of no bytes.
-
-    Raises PolicyForbids, ImageDeactivated, ImageNotActive, ImageDataMissing, ImageDataDamaged, StoreUnavailable. A blob that is returned is
-    complete as far as its size can tell: a short one never looks like the whole.
-    """
+def get_readable(services: Services, ctx: RequestContext, image_id: str) -> Image:
+    """An image whose data the caller may read now. Raises ImageNotFound, PolicyForbids, ImageDeactivated, ImageNotActive."""
+    image = images.get(services, ctx, image_id)
     authorize(services, ctx, "download_image", image)
     if image.status == DEACTIVATED:
         raise errors.ImageDeactivated(image_id=image.id)
     if image.status != ACTIVE:
         raise errors.ImageNotActive(image_id=image.id)
+    return image
+
+
+def open_data(services: Services, ctx: RequestContext, image: Image, offset: int = 0, length: int | None = None) -> Blob | None:
+    """The bytes of ``image``, which ``get_readable`` returned, from ``offset`` on, at most ``length``; None for an image of no bytes.
+
+    Raises ImageDataMissing, ImageDataDamaged, StoreUnavailable. A blob that is returned is complete as far as its size can tell: a short one
+    never looks like the whole.
+    """
     location = image.location
     if location is None:
         if image.size:

@@ -19,11 +19,12 @@ from glance.service.erasing import erase_condemned
 FORMATS = frozenset({"disk_format", "container_format"})
 
 
-def create(services: Services, ctx: RequestContext, draft: Image, source: DataSource | None = None) -> Image:
+def create(services: Services, ctx: RequestContext, draft: Image, source: DataSource | None = None, *, store: str | None = None) -> Image:
     """Makes an image of the attributes of ``draft`` and gives it the data of ``source``, if any; without one it is queued.
 
-    ``draft.size`` and ``draft.checksum`` are what the caller expects of the data; ``draft.owner`` counts for administrators only. Everything
-    that can be refused is refused before the id is taken. Raises Invalid, Forbidden, ImageExists, LimitExceeded, and what the source raises.
+    ``draft.size`` and ``draft.checksum`` are what the caller expects of the data; ``draft.owner`` counts for administrators only. ``store`` is
+    where the data are meant to go. Everything that can be refused is refused before the id is taken. Raises Invalid, Forbidden, ImageExists,
+    LimitExceeded, and what the source raises.
     """
     authorize_change(services, ctx, "add_image")
     if draft.visibility == PUBLIC:
@@ -32,6 +33,9 @@ def create(services: Services, ctx: RequestContext, draft: Image, source: DataSo
     if not ctx.is_admin:
         draft = replace(draft, owner=ctx.owner)
     _check_properties(services, draft.properties)
+    services.limits.check_image_size(draft.size)
+    if store is not None:
+        services.stores.get(store)
     if source is not None:
         draft = source.check(services, ctx, draft)
     image = services.registry.images.create(ctx, replace(draft, status=QUEUED))
@@ -65,7 +69,6 @@ def update(
     ``unchanged`` are values that the caller states without being able to change them. Raises AttributeForbidden where one differs from the
     stored value, NotQueued for data on an image that has some, Invalid, Forbidden, ImageNotFound, and what the source raises.
     """
-    authorize_change(services, ctx, "modify_image")
     image = services.registry.images.get(ctx, image_id)
     authorize_change(services, ctx, "modify_image", image)
     if image.status in {DELETED, PENDING_DELETE}:
@@ -89,7 +92,6 @@ def delete(services: Services, ctx: RequestContext, image_id: str) -> None:
 
     Raises ImageNotFound, ImageGone, ImageProtected, ImageForbidden, PolicyForbids. Data that cannot be erased now is left to recovery.
     """
-    authorize_change(services, ctx, "delete_image")
     image = services.registry.images.get(ctx, image_id)
     authorize_change(services, ctx, "delete_image", image)
     deleted = services.registry.images.delete(ctx, image_id, delayed=services.delayed_delete)

@@ -177,13 +177,12 @@ class Glance:
             self._await(service)
 
     def stop(self) -> None:
-        """Ends the services as an operator does: running requests finish."""
+        """Ends the services as an operator does: running requests finish, those of the API before their registry goes."""
         if self.control:
             self._run(["glance-control", "--pid-dir", str(self.run_directory), "all", "stop"])
             return
-        for child in self._children.values():
+        for service, child in sorted(self._children.items()):
             child.terminate()
-        for service, child in self._children.items():
             try:
                 child.wait(PATIENCE)
             except subprocess.TimeoutExpired:

@@ -16,7 +16,7 @@ from glance.db.engine import DatabaseSettings, make_engine
 from glance.db.registry import SqlRegistry
 from glance.db.schema import metadata
 from glance.interfaces import Registry
-from glance.registry.client import HttpRegistry, RegistryClientSettings, WsgiTransport, connect
+from glance.registry.client import HttpRegistry, RegistryClientSettings, connect
 from glance.registry.server import RegistryApp
 from glance.testing.registry_contract import Advance, Clock, RegistryContract
 

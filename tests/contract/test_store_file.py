@@ -147,18 +147,37 @@ def test_add_names_the_file_like_the_image_and_nothing_else(store, datadir):
     assert (datadir / "3f0c").stat().st_nlink == 1
 
 
-def test_add_while_it_runs_writes_a_hidden_file_of_the_full_size(store, datadir):
+def test_add_while_it_runs_has_a_hidden_file_with_no_more_than_came(store, datadir):
     seen = []
 
     def watching():
         yield b"a"
-        seen.extend((entry.name, entry.stat().st_size) for entry in datadir.iterdir())
+        seen.extend((entry.name, entry.stat()) for entry in datadir.iterdir())
         yield b"b"
 
-    store.add(CTX, "one", watching(), MIB)
-    assert [name.startswith(".one.") for name, _size in seen] == [True]
-    assert seen[0][1] == MIB
+    store.add(CTX, "one", watching(), 64 * MIB)
+    [(name, status)] = seen
+    assert name.startswith(".one.")
+    assert (status.st_size, status.st_blocks * 512 < MIB) == (1, True)
     assert (datadir / "one").read_bytes() == b"ab"
+
+
+def test_add_when_more_is_announced_than_free_takes_no_byte(store, datadir):
+    begun = []
+
+    def chunks():
+        begun.append(names(datadir))
+        yield b"data"
+
+    with pytest.raises(errors.StorageFull):
+        store.add(CTX, "one", chunks(), 2**62)
+    assert begun == []
+    assert names(datadir) == []
+
+
+def test_add_when_the_file_system_does_not_say_how_much_is_free_tries(tmp_path):
+    results, left = in_namespace(tmp_path, 'mount -t tmpfs -o size=0 tmpfs "$D"', f"{MIB}/{MIB}")
+    assert (results, left) == (["added"], ["image-0"])
 
 
 @pytest.mark.parametrize("image_id", ["", ".", "..", "a/b", "../a", ".hidden", "a.b", "a b", "a\n", "ä", "x" * 37, "a\0b", "%2e%2e"])

@@ -84,7 +84,8 @@ def _take(metadata: Metadata, attribute: Attribute, text: str) -> None:
     if text == ABSENT_WORDS.get(attribute.name):
         return
     if attribute.kind == "text":
-        _check_length(attribute, text)
+        if attribute.rule != "fixed":
+            _check_length(attribute, text)
         if text or attribute.rule in {"free", "admin"}:
             metadata.values[attribute.name] = text or None
     elif attribute.kind == "integer" and text:

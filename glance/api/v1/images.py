@@ -44,7 +44,7 @@ def show(request: Request, image_id: str) -> webob.Response:
 
 def download(request: Request, image_id: str) -> webob.Response:
     """GET /images/{id}: the metadata as headers, the data (or a range of it) as body."""
-    image = images.get(request.services, request.ctx, image_id)
+    image = image_data.get_readable(request.services, request.ctx, image_id)
     wanted = _range(request, image)
     start, stop = wanted or (0, None)
     blob = image_data.open_data(request.services, request.ctx, image, start, None if stop is None else stop - start)
@@ -62,13 +62,13 @@ def download(request: Request, image_id: str) -> webob.Response:
 def create(request: Request) -> webob.Response:
     """POST /images: reserves an image, with data in the body, at a location, from a source to copy, or without."""
     metadata = headers.parse(request)
-    metadata.values.pop("status", None)
+    metadata.values.pop("status", None)  # clients of 2011 send one; it is always overridden
     source = _source(request, metadata)
     if source is None and metadata.values.get("size") == 0:
         source = None if request.versionless else NoBytes()
         del metadata.values["size"]
     draft = Image(**{"id": "", "owner": request.ctx.owner, **metadata.values}, properties=metadata.properties)
-    image = images.create(request.services, request.ctx, draft, source)
+    image = images.create(request.services, request.ctx, draft, source, store=metadata.store)
     response = json_response({"image": headers.full(request, image)}, 201)
     response.headers.extend(headers.etag(image))
     response.location = f"{request.prefix}/images/{image.id}"
@@ -119,6 +119,8 @@ def _source(request: Request, metadata: headers.Metadata) -> DataSource | None:
     sources: list[DataSource] = []
     strict = not request.versionless
     if request.has_data:
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            raise errors.ContentEncodingUnsupported
         if request.content_type != DATA_TYPE:
             raise errors.ContentTypeUnsupported(accepted=DATA_TYPE)
         sources.append(Body(request.environ["wsgi.input"], request.data_length, metadata.store, require_formats=strict))

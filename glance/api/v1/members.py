@@ -77,6 +77,4 @@ def _can_share(entry: dict[str, Any]) -> bool | None:
 
 
 def _done() -> webob.Response:
-    response = webob.Response(status=204, content_type=None)
-    response.content_length = 0
-    return response
+    return webob.Response(status=204, content_type=None)

@@ -68,6 +68,7 @@ REFUSED = {
     "unknown store": ({"x-image-meta-store": "tape"}, 400, "Required store tape is invalid"),
     "read-only store": ({"x-image-meta-store": "http"}, 400, "only reads"),
     "unknown type": ({"x-image-meta-type": "floppy"}, 400, "for parameter 'type'"),
+    "content encoding": ({"Content-Encoding": "gzip"}, 415, "without Content-Encoding"),
     "content type": ({"Content-Type": "text/plain"}, 400, "Content-Type must be application/octet-stream"),
     "file as location": ({"x-image-meta-location": "file:///etc/passwd"}, 400, "It's invalid to provide multiple image sources."),
     "copy of nothing": ({"x-glance-api-copy-from": ""}, 400, "External source should not be empty"),
@@ -142,6 +143,12 @@ def test_upload_when_the_checksum_is_upper_case_then_it_matches(api: Api) -> Non
     assert api.create({"x-image-meta-checksum": hashlib.md5(b"abc").hexdigest().upper()}, b"abc")
 
 
+def test_reservation_when_its_store_is_unknown_or_its_size_over_the_cap_then_400(api: Api) -> None:
+    assert "Required store tape is invalid" in api.request("POST", "/v1/images", {"x-image-meta-store": "tape"}).text
+    assert "larger than" in api.request("POST", "/v1/images", {"x-image-meta-size": str(2**41)}).text
+    assert api.names("?is_public=None") == []
+
+
 def test_post_when_the_id_is_taken_then_409_also_after_its_image_was_deleted(api: Api) -> None:
     image_id = api.create(body=b"abc")
     for _ in range(2):
@@ -151,7 +158,7 @@ def test_post_when_the_id_is_taken_then_409_also_after_its_image_was_deleted(api
 
 
 def test_post_when_status_is_sent_then_it_is_overridden(api: Api) -> None:
-    for status in ("active", "creating", "nonsense"):
+    for status in ("active", "creating", "nonsense" * 9):
         assert api.request("POST", "/v1/images", {"x-image-meta-status": status}).json["image"]["status"] == "queued"
 
 

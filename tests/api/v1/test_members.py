@@ -144,8 +144,10 @@ def test_anonymous_when_allowed_then_reads_public_images_and_changes_nothing(mak
     api = make_api(trusted=True, settings=ApiSettings(allow_anonymous_access=True))
     admin = api.as_caller("ops", "admin")
     public = admin.create({"x-image-meta-name": "open", "x-image-meta-is_public": "1"}, b"abc")
-    admin.create({"x-image-meta-name": "closed"}, b"abc")
+    closed = [admin.create({"x-image-meta-name": "closed", "x-image-meta-owner": owner}, b"abc") for owner in ("", "t1")]
     assert api.names("?is_public=None") == ["open"]
+    assert [api.request("HEAD", f"/v1/images/{image_id}").status for image_id in closed] == [404, 404]
+    assert [api.as_caller("t2").request("HEAD", f"/v1/images/{image_id}").status for image_id in closed] == [200, 404]
     assert api.request("GET", f"/v1/images/{public}").body == b"abc"
     for method, path in (("POST", "/v1/images"), ("PUT", f"/v1/images/{public}"), ("DELETE", f"/v1/images/{public}")):
         answer = api.request(method, path)

@@ -10,6 +10,7 @@ import socketserver
 import ssl
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from glance import errors
 from glance.context import RequestContext
 from glance.model.image import ImageQuery
-from glance.registry.client import HttpRegistry, RegistryClientSettings, WsgiTransport, connect
+from glance.registry.client import HttpRegistry, RegistryClientSettings, connect
 from glance.registry.server import RegistryApp
 from tests.unit.registry.recorder import IMAGE
 
@@ -148,6 +149,14 @@ def test_client_when_nobody_listens_raises_without_telling_where_or_what(serve, 
     assert "sesame" not in repr(RegistryClientSettings(secret="sesame"))
 
 
+def test_registry_when_it_refuses_connections_is_not_asked_again(serve, client, caplog):
+    peer = serve()
+    peer.server_close()
+    with caplog.at_level(logging.DEBUG, "urllib3"), pytest.raises(errors.RegistryUnavailable):
+        client(peer).images.list(CTX, ImageQuery())
+    assert caplog.text.count("Starting new HTTP connection") == 1
+
+
 def test_read_when_the_registry_hangs_up_is_tried_once_more(serve, client):
     peer = serve(None, IMAGES)
     assert client(peer).images.list(CTX, ImageQuery()) == []
@@ -206,10 +215,14 @@ def test_strange_answer_means_unavailable(serve, client, answer):
         client(peer).images.list(CTX, ImageQuery())
 
 
-def test_refused_secret_is_the_operators_trouble_not_the_callers(recorder):
+def test_refused_secret_is_the_operators_trouble_not_the_callers(recorder, caplog):
     registry = HttpRegistry(WsgiTransport(RegistryApp(recorder, secret="sesame", default_limit=1, max_limit=1)), secret="other")
-    with pytest.raises(errors.RegistryUnavailable):
+    with caplog.at_level(logging.WARNING, "glance.registry.client"), pytest.raises(errors.RegistryUnavailable) as caught:
         registry.images.get(CTX, IMAGE.id)
+    [record] = [record for record in caplog.records if record.name == "glance.registry.client"]
+    assert record.levelno == logging.ERROR
+    assert "registry_shared_secret" in record.getMessage()
+    assert "JSONDecodeError" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_unexpected_exception_behind_the_wire_is_an_error_without_details(recorder):

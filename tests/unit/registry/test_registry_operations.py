@@ -8,7 +8,7 @@ import pytest
 from glance import errors, interfaces
 from glance.context import RequestContext
 from glance.model.image import ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
-from glance.registry.client import HttpRegistry, WsgiTransport
+from glance.registry.client import HttpRegistry
 from glance.registry.operations import OPERATIONS
 from glance.registry.server import RegistryApp
 from tests.unit.registry.recorder import IMAGE, Recorder

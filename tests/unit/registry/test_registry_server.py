@@ -14,6 +14,7 @@ from tests.unit.registry.recorder import IMAGE
 
 ALICE = to_headers(RequestContext(user="u1", project="t1", roles=("member",)))
 SECRET = {"X-Glance-Registry-Secret": "sesame"}
+REQUEST_ID = "req-11111111-2222-4333-8444-555555555555"
 
 
 @pytest.fixture
@@ -236,3 +237,21 @@ def test_unexpected_exception_is_logged_and_told_to_nobody(ask, recorder, caplog
     [record] = caplog.records
     assert record.exc_info is not None
     assert "sesame" not in caplog.text
+
+
+@pytest.mark.parametrize(("line", "status"), [("GET /images", 200), ("GET /images/nothing/there", 404), ("GET /healthcheck", 200), ("PATCH /images", 405)])
+def test_answer_carries_the_request_id_of_the_caller(recorder, ask, line, status):
+    recorder.answer = []
+    answer = ask(line, headers={"X-Openstack-Request-Id": REQUEST_ID})
+    assert (answer.status_int, answer.headers["X-Openstack-Request-Id"]) == (status, REQUEST_ID)
+
+
+@pytest.mark.parametrize("given", [{}, {"X-Openstack-Request-Id": ""}, {"X-Openstack-Request-Id": "req-1 forged log line"}])
+def test_answer_carries_no_request_id_where_none_was_given(ask, recorder, given):
+    recorder.answer = []
+    assert "X-Openstack-Request-Id" not in ask("GET /images", headers=given).headers
+
+
+def test_answer_to_a_wrong_secret_carries_the_request_id(ask):
+    answer = ask("GET /images", headers={"X-Openstack-Request-Id": REQUEST_ID}, secret="sesame")
+    assert (answer.status_int, answer.headers["X-Openstack-Request-Id"]) == (401, REQUEST_ID)
