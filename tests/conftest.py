@@ -1,12 +1,15 @@
-"""Servers for black-box tests: real processes, each with a directory of its own."""
+"""Servers for black-box tests (real processes, each with a directory of its own), and a registry for all others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from glance.interfaces import Registry
 from glance.testing.servers import Glance
+from tests.services import make_registry
 
 Options = dict[str, dict[str, str]]
 
@@ -49,3 +52,11 @@ def fresh_glance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     yield make
     for one in made:
         one.kill()
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    """A registry on an empty SQLite database."""
+    registry = make_registry(tmp_path)
+    yield registry
+    registry.close()

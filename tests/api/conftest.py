@@ -17,34 +17,18 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 
-from glance import worker
 from glance.api.app import Composition, api_v1, context, unauthenticated_context, version_negotiation
 from glance.api.settings import ApiSettings
-from glance.db import migrate
-from glance.db.engine import DatabaseSettings, make_engine
-from glance.db.registry import SqlRegistry
-from glance.egress import Egress, EgressSettings
 from glance.interfaces import Registry
-from glance.policies.engine import PolicyEngine
 from glance.service import Limits, Services
-from glance.service.leases import Leases
-from glance.store.drivers.file import FileStore, FileStoreSettings
-from glance.store.drivers.http import HttpStore
-from glance.store.stores import StoreSet
 from glance.testing.wire import Answer, decoded
+from tests.services import make_services
 
 Send = Callable[[str, str, Mapping[str, str], bytes | None], Answer]
 
 #: Headers of an image that every version of the API accepts, and of its data.
 RAW = {"x-image-meta-disk_format": "raw", "x-image-meta-container_format": "bare"}
 DATA = {"Content-Type": "application/octet-stream"}
-
-
-class Immediately:
-    """Background work done before ``submit`` returns: what follows it can be asserted at once."""
-
-    def submit(self, task: Callable[[], object]) -> None:
-        task()
 
 
 @dataclass
@@ -82,28 +66,6 @@ class Api:
         """The same service as another caller sees it, behind the context filter."""
         identity = {"X-Identity-Status": "Confirmed", "X-User-Id": f"user-of-{project}", "X-Tenant-Id": project, "X-Roles": roles}
         return replace(self, headers=identity)
-
-
-def make_registry(directory: Path) -> Registry:
-    engine = make_engine(DatabaseSettings(connection=f"sqlite:///{directory}/glance.sqlite"))
-    migrate.sync(engine)
-    return SqlRegistry(engine)
-
-
-def make_services(directory: Path, registry: Registry, **changes: object) -> Services:
-    file = FileStore("file", FileStoreSettings(datadir=directory / "images"))
-    egress = Egress(EgressSettings(allowed_networks=("127.0.0.0/8",), allowed_ports=tuple(range(1024, 65536))))
-    stores = StoreSet([file, HttpStore("http", egress)], default="file")
-    file.check()
-    return Services(
-        registry=registry,
-        stores=stores,
-        policy=PolicyEngine(None),
-        background=Immediately(),
-        leases=Leases(registry),
-        worker=worker.current,
-        **changes,  # type: ignore[arg-type]
-    )
 
 
 def pipeline(services: Services, settings: ApiSettings, *, trusted: bool) -> Composition:
@@ -175,20 +137,13 @@ def http_sender(port: int) -> Send:
 def served(application: Callable[..., Iterable[bytes]]) -> Iterator[int]:
     """The port of a threaded server of a WSGI application."""
     with make_server("127.0.0.1", 0, application, ThreadedServer, QuietHandler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield server.server_port
         finally:
             server.shutdown()
             thread.join()
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    registry = make_registry(tmp_path)
-    yield registry
-    registry.close()
 
 
 @pytest.fixture

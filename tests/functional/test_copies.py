@@ -38,7 +38,7 @@ class SlowSource(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def source() -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowSource) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/image"
         server.shutdown()

@@ -19,7 +19,7 @@ from glance.service.recovery import recover
 from glance.service.uploading import Uploading
 from glance.store.drivers.file import FileStore, FileStoreSettings
 from glance.store.stores import StoreSet
-from tests.api.conftest import make_registry, make_services
+from tests.services import make_services
 
 ADMIN = unauthenticated()
 
@@ -44,13 +44,6 @@ class Faults:
             raise self.after[name]
 
         return faulty
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    registry = make_registry(tmp_path)
-    yield registry
-    registry.close()
 
 
 @pytest.fixture
