@@ -75,7 +75,9 @@ def api_service(arguments: Sequence[str]) -> Service:
         Periodic(RECOVERY_INTERVAL, lambda: _recover(services)),
     )
     close = [services.registry.close, *(services.stores.get(name).close for name in services.stores.names)]
-    return Service(application, _server_settings(loaded), background, periodic, close)
+    service = Service(application, _server_settings(loaded), background, periodic, close)
+    _adopt(loaded)
+    return service
 
 
 def registry_service(arguments: Sequence[str]) -> Service:
@@ -97,21 +99,29 @@ def registry_service(arguments: Sequence[str]) -> Service:
         for anonymous_is_admin in (False, True)
     )
     application = RegistryComposition(_pipeline(loaded), confirmed=confirmed, open_to_all=open_to_all)
-    return Service(application, _server_settings(loaded), Threads(), (), [records.close])
+    service = Service(application, _server_settings(loaded), Threads(), (), [records.close])
+    _adopt(loaded)
+    return service
 
 
 def _load(program: str, arguments: Sequence[str]) -> Loaded:
-    """Reads the configuration, sets logging up, and tells what the operator should know."""
+    """Reads the configuration. A process that has no log yet gets one now; one that reloads keeps its own until nothing was refused (``_adopt``)."""
     loaded = programs.load(program, arguments)
-    logs.set_up(loaded.conf, program)
+    if not logs.is_set_up():
+        logs.set_up(loaded.conf, program)
+    return loaded
+
+
+def _adopt(loaded: Loaded) -> None:
+    """Sends the log where the configuration says, and tells there what the operator should know."""
+    logs.set_up(loaded.conf, loaded.program)
     if loaded.conf.debug:
         for line in loaded.banner():
             LOG.debug("%s", line)
     for warning in loaded.warnings():
         LOG.warning("%s", warning)
     if os.geteuid() == 0:
-        LOG.warning("%s runs as root; it needs no rights but those to its own files, so start it as a user of its own.", program)
-    return loaded
+        LOG.warning("%s runs as root; it needs no rights but those to its own files, so start it as a user of its own.", loaded.program)
 
 
 def _server_settings(loaded: Loaded) -> ServerSettings:

@@ -10,7 +10,10 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-REQUEST_ID = re.compile(r"req-[0-9a-fA-F-]{36}\Z")
+#: Carries the request id, from clients, to the registry, and back in every answer.
+REQUEST_ID = "X-Openstack-Request-Id"
+#: A request id that may go into logs and headers as it came.
+PLAIN_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def to_headers(ctx: RequestContext) -> dict[str, str]:
         "X-Glance-Admin": str(ctx.is_admin),
         "X-Glance-Read-Only": str(ctx.read_only),
         "X-Glance-Owner-Is-Project": str(ctx.owner_is_project),
-        "X-Openstack-Request-Id": ctx.request_id,
+        REQUEST_ID: ctx.request_id,
     }
     if ctx.user is not None:
         headers["X-User-Id"] = ctx.user
@@ -79,5 +82,5 @@ def from_headers(headers: Mapping[str, str]) -> RequestContext | None:
         is_admin=headers.get("X-Glance-Admin", str("admin" in roles)) == "True",
         read_only=headers.get("X-Glance-Read-Only") == "True",
         owner_is_project=headers.get("X-Glance-Owner-Is-Project") != "False",
-        request_id=headers.get("X-Openstack-Request-Id", ""),
+        request_id=headers.get(REQUEST_ID, ""),
     )

@@ -4,32 +4,41 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import lru_cache
 from pathlib import Path
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def current() -> str:
-    """``host/boot id/pid/start time``: no two processes ever share it."""
-    return _name(os.getpid())
+    """``host/boot id/pid namespace/pid/start time``: no two processes ever share it."""
+    return _remembered(os.getpid())
 
 
 def is_dead(worker: str) -> bool:
-    """True only where the process certainly ended: it ran on this host, in an earlier boot, or its pid is gone or used anew."""
-    host, boot, pid, _started = worker.rsplit("/", 3)
-    if host != socket.gethostname():
-        return False
-    if boot != _boot_id():
-        return True
-    return _name(int(pid)) != worker
+    """True only where the process certainly ended: its pid could be seen from here, and is gone or used anew.
+
+    A container may share its host name and boot id with others, and does not see their processes: of those only the lease tells.
+    """
+    place, *process = worker.rsplit("/", 2)
+    return place == _place() and name_of(int(process[0])) != worker
 
 
-def _name(pid: int) -> str:
-    return f"{socket.gethostname()}/{_boot_id()}/{pid}/{_start_time(pid)}"
+def name_of(pid: int) -> str:
+    """The name of a process that can be seen from here; one that has ended gets a name that no process has."""
+    return f"{_place()}/{pid}/{_start_time(pid)}"
 
 
-def _boot_id() -> str:
-    return _BOOT_ID.read_text().strip()
+@lru_cache(maxsize=1)
+def _remembered(pid: int) -> str:
+    """Keyed by pid, so that a fork is not taken for its parent."""
+    return name_of(pid)
+
+
+def _place() -> str:
+    """Within one place a pid means one process at a time."""
+    namespace = os.stat("/proc/self/ns/pid").st_ino
+    return f"{socket.gethostname()}/{_BOOT_ID.read_text().strip()}/{namespace}"
 
 
 def _start_time(pid: int) -> str:

@@ -40,8 +40,14 @@ def main() -> int:
         return subprocess.run([*control, "shutdown"], check=False).returncode
     ports = ["--api-port", chosen.api_port, "--registry-port", chosen.registry_port]
     subprocess.run([PROGRAMS / "glance-manage", "setup", "--dir", directory, *ports], check=True, stdout=subprocess.DEVNULL)
+    urls = {}
+    for server, wanted in (("registry", chosen.registry_port), ("api", chosen.api_port)):
+        conf = directory / f"glance-{server}.conf"
+        port = _port(conf)
+        urls[server] = f"http://127.0.0.1:{port}"
+        if port != wanted:
+            print(f"{conf} was there already and is kept: glance-{server} uses its port {port}, not {wanted}.", file=sys.stderr)
     subprocess.run([*control, "start", directory], check=True)
-    urls = {server: f"http://127.0.0.1:{_port(directory / f'glance-{server}.conf')}" for server in ("registry", "api")}
     if not all(_answers(f"{url}/healthcheck") for url in urls.values()) or not _runs(control):
         print(f"The service did not start; its logs are in {directory / 'log'}.", file=sys.stderr)
         return 1
@@ -65,8 +71,8 @@ def _answers(url: str) -> bool:
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
                 return answer.status == 200
-        except urllib.error.HTTPError as error:
-            return error.code == 401
+        except urllib.error.HTTPError:
+            return False
         except OSError:
             time.sleep(0.1)
     return False

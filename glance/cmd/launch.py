@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 from glance import errors
+from glance.config import logs
 from glance.server.prefork import serve
 from glance.server.settings import Service
 
@@ -21,6 +22,6 @@ def launch(load: Callable[[], Service]) -> int:
         return serve(load)
     except errors.GlanceError as error:
         print(f"ERROR: {error.message}", file=sys.stderr)
-        if logging.getLogger("glance").level:  # logging is set up: whoever has no terminal finds the reason in the log
+        if logs.is_set_up():  # whoever has no terminal finds the reason in the log
             LOG.critical("%s", error.message)
         return getattr(error, "exit_status", 1)

@@ -74,7 +74,8 @@ def _database(words: Sequence[str]) -> int:
         conf.set_override("connection", conf.sql_connection, "database")
     elif not loaded.files:
         raise errors.ConfigurationError(reason="Unable to locate any configuration file; name one with --config-file, or use --sql-connection.")
-    logging.basicConfig(format=logs.CLASSIC_FORMAT, level=logging.INFO if conf.verbose else logging.WARNING)
+    wordy = {"-v", "--verbose"} & set(words)
+    logging.basicConfig(format=logs.CLASSIC_FORMAT, level=logging.INFO if wordy else logging.WARNING, force=True)
     return COMMANDS[name](database.read(conf))
 
 

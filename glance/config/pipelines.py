@@ -34,6 +34,9 @@ SECTION = Section(
     group="paste_deploy",
 )
 
+#: Kinds of sections that stand for an application.
+_SERVING = frozenset(kind for kinds in loadwsgi.APP.config_prefixes for kind in kinds)
+
 
 def find(conf: cfg.ConfigOpts, program: str, conf_files: Sequence[Path]) -> Path:
     """The paste file: the one that is named, a configuration file that holds the sections itself, the one beside it, or the one that is shipped.
@@ -58,7 +61,11 @@ def load(path: Path, program: str, flavor: str | None, conf_files: Sequence[Path
     name = f"{program}-{flavor}" if flavor else program
     try:
         files.check(path)
-        return _Loader(path, program, conf_files).get_app(name)
+        loader = _Loader(path, program, conf_files)
+        if name not in loader.applications:
+            flavors = sorted(other.removeprefix(f"{program}-") for other in loader.applications if other.startswith(f"{program}-"))
+            raise LookupError(f"it has no section [pipeline:{name}]. Its flavors are: {', '.join(flavors) or 'none'}.")
+        return loader.get_app(name)
     except errors.ConfigurationError:
         raise
     except Exception as error:  # factories are other people's code, and all of it runs now
@@ -88,6 +95,12 @@ class _Loader(loadwsgi.ConfigLoader):
         self.parser = loadwsgi.NicerConfigParser(self.filename, defaults=defaults, interpolation=_Here())
         self.parser.optionxform = str
         self.parser.read_string(path.read_text(), source=str(path))
+
+    @property
+    def applications(self) -> frozenset[str]:
+        """The names of the sections that can serve."""
+        sections = (section.split(":", 1) for section in self.parser.sections() if ":" in section)
+        return frozenset(name.strip() for kind, name in sections if kind.strip() in _SERVING)
 
     def get_context(self, object_type: Any, name: str | None = None, global_conf: Any = None) -> Any:
         scheme, colon, rest = (name or "").partition(":")
@@ -135,4 +148,7 @@ def _holds_pipelines(path: Path, program: str) -> bool:
 
 
 def _reason(error: Exception) -> str:
+    package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if package not in {"", "glance"}:
+        return f"a filter or application comes from the Python package {package}, which is not installed. Install it, or choose another flavor."
     return f"{type(error).__name__}: {error}" if isinstance(error, KeyError | ImportError) else str(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +48,9 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
     ),
     MANAGE: (database.SECTION,),
 }
+
+#: How oslo.config tells the file that an option stands in.
+_LOCATION = re.compile(r" from LocationInfo\(location=.*?, detail='(.*?)'\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ def _parse(conf: Configuration, program: str, arguments: Sequence[str], paths: S
         for section in _all_sections(program):
             section.values(conf)
     except (cfg.Error, OSError, ValueError) as error:
-        raise _unusable(program, ", ".join(names), str(error)) from error
+        raise _unusable(program, ", ".join(names), _LOCATION.sub(r" in \1", str(error))) from error
 
 
 def _read_app_section(conf: Configuration, program: str, path: Path) -> None:

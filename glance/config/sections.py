@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from oslo_config import cfg
+from oslo_config import cfg, types
 
 DEFAULT = "DEFAULT"
 
 
 class Configuration(cfg.ConfigOpts):
-    """An oslo.config object that takes a ``$`` which names no option for an ordinary character: passwords contain it."""
+    """An oslo.config object that takes a ``$`` which names no option for an ordinary character, since passwords contain it, and that tells a wrong
+    value together with what is accepted."""
 
     class Template(cfg.ConfigOpts.Template):  # noqa: D106 - see the class around it
         def safe_substitute(self, *args: object, **kwargs: object) -> str:
@@ -19,6 +20,27 @@ class Configuration(cfg.ConfigOpts):
                 return super().safe_substitute(*args, **kwargs)
             except cfg.Error:
                 return self.template
+
+    def _convert_value(self, value: Any, opt: cfg.Opt) -> Any:
+        try:
+            return super()._convert_value(value, opt)
+        except ValueError as error:
+            raise ValueError(f"'{value}'. Accepted: {accepted(opt.type) or error}.") from error
+
+    def _validate_cli_options(self, namespace: Any) -> None:
+        """Nothing: oslo.config ends the process here, even one that only reloads; wrong values raise errors when they are read."""
+
+
+def accepted(kind: Any) -> str:
+    """The values that a type of oslo.config takes, in words; "" for a type without limits."""
+    if isinstance(kind, types.Boolean):
+        return "true or false"
+    if getattr(kind, "choices", None):
+        return ", ".join(map(str, kind.choices))
+    if not isinstance(kind, types.Number):
+        return ""
+    limits = [f"{word} {limit}" for word, limit in (("at least", kind.min), ("at most", kind.max)) if limit is not None]
+    return ", ".join(["a whole number" if isinstance(kind, types.Integer) else "a number", *limits])
 
 
 @dataclass(frozen=True, slots=True)

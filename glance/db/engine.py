@@ -70,20 +70,28 @@ def make_engine(settings: DatabaseSettings) -> Engine:
 
 
 def wait_for(engine: Engine, settings: DatabaseSettings) -> None:
-    """Returns when the database answers; raises DatabaseUnavailable when it did not after ``max_retries`` further attempts."""
+    """Returns when the database answers; raises ConfigurationError when it did not after ``max_retries`` further attempts."""
     retries = 0
     while True:
         try:
             engine.connect().close()
         except DBAPIError as error:
             if 0 <= settings.max_retries <= retries:
-                raise errors.DatabaseUnavailable from error
+                raise unusable(engine.url, error) from error
             LOG.warning("The database does not answer yet: %s", error.orig)
         else:
             engine.dispose()  # a server forks next
             return
         retries += 1
         time.sleep(settings.retry_interval)
+
+
+def unusable(url: URL, error: BaseException | None) -> errors.ConfigurationError:
+    """What an operator is told at start: the database without its password, and the driver's own words."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").parent.is_dir():
+        cause = FileNotFoundError("its directory does not exist")
+    return errors.ConfigurationError(reason=f"The database {url.set(query={})} cannot be used: {cause}")
 
 
 def database_url(connection: str) -> URL:

@@ -15,6 +15,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, func, inspect, select
 
 from glance import errors
+from glance.db.engine import unusable
 from glance.db.schema import images
 from glance.db.transactions import Database
 
@@ -24,30 +25,38 @@ _LOCK_SECONDS = 60
 
 
 def sync(engine: Engine) -> None:
-    """Brings the schema to the newest version. Raises ConfigurationError for tables that are not ours, and DatabaseUnavailable."""
-    try:
-        Database(engine).write(_upgrade)
-    except CommandError as error:
-        raise errors.ConfigurationError(reason=f"The schema of the database cannot be brought up to date: {error}") from error
-    finally:
-        engine.dispose()  # a server forks next
+    """Brings the schema to the newest version. Raises ConfigurationError for tables that are not ours, and a database that fails."""
+    with _explained(engine):
+        try:
+            Database(engine).write(_upgrade)
+        except CommandError as error:
+            raise errors.ConfigurationError(reason=f"The schema of the database cannot be brought up to date: {error}") from error
 
 
 def version(engine: Engine) -> str:
-    """The version of the schema, "" where there is none. Raises DatabaseUnavailable."""
-    try:
+    """The version of the schema, "" where there is none. Raises ConfigurationError for a database that fails."""
+    with _explained(engine):
         return Database(engine).read(_version)
-    finally:
-        engine.dispose()
 
 
 def check(engine: Engine) -> None:
-    """Raises ConfigurationError unless the schema is the newest, and DatabaseUnavailable."""
+    """Raises ConfigurationError unless the schema is the newest."""
     current, newest = version(engine), ScriptDirectory.from_config(_config()).get_current_head()
     if current != newest:
         raise errors.ConfigurationError(
             reason=f"The database has schema version '{current}', this program needs '{newest}': run glance-manage db_sync."
         )
+
+
+@contextmanager
+def _explained(engine: Engine) -> Iterator[None]:
+    """Around work before a server starts: leaves no connection, since it forks next, and tells an operator what clients are not told."""
+    try:
+        yield
+    except errors.DatabaseUnavailable as error:
+        raise unusable(engine.url, error.__cause__) from error
+    finally:
+        engine.dispose()
 
 
 def _config() -> Config:
@@ -77,7 +86,7 @@ def _alone(connection: Connection) -> Iterator[None]:
     if backend == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(crc32(_LOCK.encode()))))
     if backend in {"mysql", "mariadb"} and connection.scalar(select(func.get_lock(_LOCK, _LOCK_SECONDS))) != 1:
-        raise errors.DatabaseUnavailable
+        raise errors.ConfigurationError(reason="Another program changes the schema of the database, and does not end; try again later.")
     try:
         yield
     finally:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from glance import errors
 
 NAME_LIMIT = 255
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 VALUE_LIMIT = 65535
 
 
@@ -18,5 +20,5 @@ def check(names: Iterable[tuple[str, str | None]]) -> None:
         if value is not None and len(value) > VALUE_LIMIT:
             raise errors.InvalidValue(value=value[:64], attribute=name, reason=f"A property value has at most {VALUE_LIMIT} characters.")
         for text in (name, value or ""):
-            if any(ord(character) < 32 and character != "\t" for character in text) or "\x7f" in text:
+            if _CONTROL.search(text):
                 raise errors.InvalidValue(value="...", attribute=ascii(name)[1:-1], reason="Control characters are not allowed.")

@@ -9,8 +9,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import orjson
 import urllib3
-import webob
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProtocolError
+from urllib3.exceptions import HTTPError, ProtocolError
 
 from glance import errors
 from glance.context import RequestContext, to_headers, unauthenticated
@@ -100,30 +99,13 @@ class PoolTransport:
 
 
 def _twice(attempt: Callable[[], Reply], *, repeatable: bool) -> Reply:
-    """Tries again, once, where the registry cannot have got the request, or may get it twice; silence until the time is up counts as an answer."""
+    """Tries again, once, where the connection broke and the registry may get the request twice. Who refuses or is silent now, will be again."""
     try:
-        return attempt()
-    except ConnectTimeoutError:
         return attempt()
     except ProtocolError:
         if not repeatable:
             raise
         return attempt()
-
-
-class WsgiTransport:
-    """Straight into a WSGI application, for tests."""
-
-    def __init__(self, application: Any) -> None:
-        self._application = application
-
-    def send(self, verb: str, target: str, headers: Mapping[str, str], body: bytes | None, *, repeatable: bool) -> Reply:  # noqa: ARG002
-        request = webob.Request.blank(target, method=verb, headers=headers, body=body or b"")
-        answer = request.get_response(self._application)
-        return Reply(answer.status_int, answer.body)
-
-    def close(self) -> None:
-        """Nothing is kept."""
 
 
 class HttpRegistry:
@@ -181,6 +163,9 @@ def _understood(operation: Operation[R], reply: Reply) -> R:
             return operation.answer.load(document)
         error = wire.load_error(document)
     except (orjson.JSONDecodeError, errors.Invalid) as reason:
+        if reply.status == 401:
+            LOG.error("The registry answered with status 401: registry_shared_secret must be the same here and there.")
+            raise errors.RegistryUnavailable from None
         LOG.warning("The registry gave a strange answer to %s.%s: status %s", operation.part, operation.method, reply.status)
         raise errors.RegistryUnavailable from reason
     raise error

@@ -17,7 +17,7 @@ import orjson
 import webob
 
 from glance import errors
-from glance.context import RequestContext, from_headers, unauthenticated
+from glance.context import PLAIN_REQUEST_ID, RequestContext, from_headers, unauthenticated
 from glance.interfaces import Registry
 from glance.model import query
 from glance.model.image import Image, Location
@@ -28,6 +28,8 @@ LOG = logging.getLogger(__name__)
 
 #: Bytes that a request's body may have.
 BODY_LIMIT = 16 * 1024 * 1024
+
+#: The ids that are echoed: what glance-api makes, or takes over from its clients.
 
 _STATUSES: dict[type[errors.GlanceError], int] = {
     errors.Invalid: 400,
@@ -75,7 +77,11 @@ class RegistryApp:
         ]
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        return self._respond(webob.Request(environ))(environ, start_response)
+        answer = self._respond(webob.Request(environ))
+        request_id = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
+        if PLAIN_REQUEST_ID.fullmatch(request_id):  # the server writes it into its access log
+            answer.headers["X-Openstack-Request-Id"] = request_id
+        return answer(environ, start_response)
 
     def _respond(self, request: webob.Request) -> webob.Response:
         path = request.environ.get("PATH_INFO", "")

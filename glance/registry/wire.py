@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
 from glance import errors
@@ -61,7 +62,11 @@ class Slot(Generic[T]):
         try:
             return self.codec.load(members[self.key])
         except errors.BodyMalformed as error:
-            raise errors.BodyMalformed(reason=f"'{self.key}': {error.message}") from None
+            raise _named(self.key, error) from None
+
+
+def _named(key: str, error: errors.BodyMalformed) -> errors.BodyMalformed:
+    return errors.BodyMalformed(reason=f"'{key}': {error.message}")
 
 
 def load_object(data: object) -> dict[str, Any]:
@@ -243,7 +248,10 @@ _IS_PUBLIC = Slot("is_public", FLAG)
 _PROPERTIES = Slot("properties", optional(PROPERTIES), default=None)
 _LOCATION_DATA = Slot("location_data", LOCATIONS)
 _CLASSIC_LOCATION = Slot("location", TEXT)
-_ATTRIBUTES = tuple(Slot(attribute.name, optional(_KINDS[attribute.kind])) for attribute in ATTRIBUTES)
+_NAMES = tuple(attribute.name for attribute in ATTRIBUTES)
+_VALUES = attrgetter(*_NAMES)
+#: Images are most of what travels, so their attributes have a loop of their own instead of slots.
+_LOADERS = tuple((attribute.name, _KINDS[attribute.kind].load) for attribute in ATTRIBUTES)
 _NULLABLE = frozenset(field.name for field in dataclasses.fields(Image) if field.default is None)
 #: Of ids the registry itself knows what is wrong with them.
 _CHECKED = tuple(attribute for attribute in ATTRIBUTES if attribute.name != "id")
@@ -259,9 +267,9 @@ def dump_brief(image: Image) -> dict[str, object]:
 def _dump_image(image: Image) -> dict[str, object]:
     location = image.location
     return {
-        **{attribute.name: getattr(image, attribute.name) for attribute in ATTRIBUTES},
+        **dict(zip(_NAMES, _VALUES(image), strict=True)),
         "is_public": image.visibility == PUBLIC,
-        "properties": PROPERTIES.dump(image.properties),
+        "properties": dict(image.properties),
         "location": location.url if location else None,
         "location_data": LOCATIONS.dump(image.locations),
     }
@@ -309,8 +317,17 @@ CHANGES: Codec[ImageChanges] = Codec(_dump_changes, _load_changes)
 
 def _attributes(members: Mapping[str, object]) -> dict[str, Any]:
     """The core attributes that are given; null, where an attribute cannot be that, is as good as absent."""
-    values: dict[str, Any] = {slot.key: slot.load(members) for slot in _ATTRIBUTES if slot.key in members}
-    values = {name: value for name, value in values.items() if value is not None or name in _NULLABLE}
+    values: dict[str, Any] = {}
+    name = ""
+    try:
+        for name, load in _LOADERS:
+            value = members.get(name)
+            if value is not None:
+                values[name] = load(value)
+            elif name in members and name in _NULLABLE:
+                values[name] = None
+    except errors.BodyMalformed as error:
+        raise _named(name, error) from None
     if values.get("status", "queued") not in STATUSES:
         raise errors.Invalid(reason=f"Invalid image status '{values['status'][:64]}' for image.")
     if members.get("is_public") is not None:

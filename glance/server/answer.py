@@ -22,6 +22,8 @@ LOG = logging.getLogger(__name__)
 
 #: Bytes of a request body which the application left that are worth reading to keep a connection.
 DISCARD = 64 * 1024
+#: The methods that the applications may serve, as an Allow header.
+METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 #: A first piece of a body up to this size is sent together with the head.
 _SMALL = 64 * 1024
 _STATUS = re.compile(r"([1-9][0-9]{2}) [\t\x20-\x7e\x80-\xff]*")
@@ -231,7 +233,7 @@ def plain_answer(code: int, data: bytes, *, with_body: bool = True) -> bytes:
     """A whole answer of plain text, after which the connection ends."""
     headers = [("Content-Type", "text/plain; charset=UTF-8"), ("Content-Length", str(len(data)))]
     if code == 405:
-        headers.append(("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
+        headers.append(("Allow", METHODS))
     return format_head(plain_status(code), headers, keep_alive=False) + (data if with_body else b"")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -13,9 +14,11 @@ from glance import errors
 LEAST_RATE = 128
 #: Bytes received at a time while it is not known how many there will be.
 RECEIVE = 64 * 1024
-#: Bytes received at a time at most: what a slow upload holds in memory; more would not be faster.
+#: Bytes received at a time at most: what a slow upload holds in memory.
 _LARGEST = 128 * 1024
 _SENDFILE_STEP = 64 * 1024 * 1024
+#: What the system says of a dead peer, besides what ConnectionError and TimeoutError stand for.
+_UNREACHABLE = frozenset({errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ENETDOWN})
 
 
 class PeerGone(Exception):
@@ -99,7 +102,8 @@ class Connection:
             raise PeerGone from error
 
     def sendfile(self, source: int, offset: int, count: int) -> int:
-        """Sends up to ``count`` bytes of a regular file by the kernel alone; returns how many there were. Raises PeerGone."""
+        """Sends up to ``count`` bytes of a regular file by the kernel alone; returns how many there were. Raises PeerGone, OSError where the
+        file cannot be read."""
         sent = 0
         while sent < count:
             try:
@@ -107,8 +111,12 @@ class Connection:
             except BlockingIOError:
                 self._wait_until_writable()
                 continue
-            except ConnectionError as error:
+            except (ConnectionError, TimeoutError) as error:
                 raise PeerGone from error
+            except OSError as error:
+                if error.errno in _UNREACHABLE:
+                    raise PeerGone from error
+                raise
             if step == 0:
                 break
             self._pace.add(0, step)

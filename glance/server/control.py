@@ -125,7 +125,10 @@ def _start_all(servers: Sequence[Server], manner: Manner) -> int:
 
 def _stop(servers: Sequence[Server], _manner: Manner) -> int:
     for server in servers:
-        _signal(server, signal.SIGTERM, forget=True)
+        process = _signal(server, signal.SIGTERM, forget=True)
+        if process is not None and server is not servers[-1]:
+            # What the API still answers needs its registry.
+            server.pid_file.wait(process, _STOP_SECONDS)
     return 0
 
 
@@ -210,9 +213,10 @@ def _signal(server: Server, number: signal.Signals, *, forget: bool) -> Process 
 
 
 def _end(servers: Sequence[Server]) -> list[Server]:
-    """Asks those that run to end, and waits; returns those that do not run any more."""
+    """Asks those that run to end, one after the other, and waits; returns those that do not run any more."""
     ended = []
-    for server, process in [(server, _signal(server, signal.SIGTERM, forget=True)) for server in servers]:
+    for server in servers:
+        process = _signal(server, signal.SIGTERM, forget=True)
         if process is None or server.pid_file.wait(process, _STOP_SECONDS):
             ended.append(server)
         else:

@@ -50,6 +50,8 @@ _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _HEAD_END = b"\r\n\r\n"
+#: The target, and the path, of an OPTIONS request about no resource in particular; all other paths begin with a slash.
+WHOLE_SERVER = "*"
 _NO_METHODS = frozenset({"TRACE", "CONNECT"})
 
 
@@ -122,7 +124,7 @@ def parse_head(raw: bytes, rules: HeadRules) -> Head:
         raise Refused("control")
     fields = _fields(lines, rules)
     _check_host(fields, version)
-    path, query = _split_target(target)
+    path, query = (target, "") if (method, target) == ("OPTIONS", WHOLE_SERVER) else _split_target(target)
     length, chunked, conflict = _framing(fields, version, rules)
     connection = fields.get("HTTP_CONNECTION", "").lower()
     return Head(

@@ -1,8 +1,8 @@
 """Pid files: which process runs a server, written so that no foreign process is ever taken for it.
 
-The first line is the pid, as in every pid file. The second is the process's name of ``glance.worker``, with boot id and start time: a pid that was
-used anew, or that comes from before a reboot, is not the same process. A classic file of one line is accepted where /proc says that the pid runs
-the program. A symbolic link, or a file that neither the caller nor root owns, could have been put there by anybody and is refused.
+The first line is the pid, as in every pid file. The second is the process's name of ``glance.worker``: a pid that was used anew, or that comes from
+before a reboot or from another container, is not the same process. A classic file of one line is accepted where /proc says that the pid runs the
+program. A symbolic link, or a file that neither the caller nor root owns, could have been put there by anybody and is refused.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class PidFile:
     def _is_alive(self, process: Process) -> bool:
         """Whether the pid still belongs to the process that was put on record."""
         if process.worker.startswith(f"{socket.gethostname()}/"):
-            return not worker.is_dead(process.worker)
+            return worker.name_of(process.pid) == process.worker
         return _program(process.pid) == self.program  # a classic file, or one from before the host was renamed
 
     @contextmanager

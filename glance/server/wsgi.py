@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from time import monotonic
-from wsgiref.types import WSGIApplication, WSGIEnvironment
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from glance import errors
-from glance.server.answer import DISCARD, Answer, FileWrapper, plain_answer
+from glance.server.answer import DISCARD, METHODS, Answer, FileWrapper, plain_answer
 from glance.server.body import Body, ChunkedBody, LengthBody
 from glance.server.connection import Connection, PeerGone
-from glance.server.http import Head, HeadRules, Refused, find_head_end, parse_head
+from glance.server.http import WHOLE_SERVER, Head, HeadRules, Refused, find_head_end, parse_head
 from glance.server.settings import ServerSettings
 
 LOG = logging.getLogger(__name__)
@@ -22,8 +22,7 @@ ACCESS = logging.getLogger("glance.access")
 
 #: Seconds that a client has for sending what the application did not read, or for taking a refusal.
 _PATIENCE = 5
-#: Seconds that a thread stays with its connection for the next request. A client that asks without a pause is served twice as fast if its
-#: connection need not change hands.
+#: Seconds that a thread stays with its connection for the next request, so that it need not change hands when a client asks without a pause.
 _STAY = 0.002
 _LOGGED_PATH = 2048
 
@@ -149,13 +148,14 @@ class Site:
             return _replace(answer, 400, f"{error.message}\n")
         except BaseException as error:  # noqa: BLE001 - the last resort: a thread of the pool must survive whatever an application raises
             # The error's own text is left out: it may quote what the client sent.
-            trace = "".join(traceback.format_tb(error.__traceback__))
-            LOG.error("%s %r failed: %s\n%s", head.method, head.path[:_LOGGED_PATH], type(error).__qualname__, trace)
+            trace = " > ".join(f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__))
+            LOG.error("%s %r failed: %s at %s", head.method, head.path[:_LOGGED_PATH], type(error).__qualname__, trace)
             return _replace(answer, 500, "The server could not carry out the request.\n")
         return True
 
     def _call(self, answer: Answer, environ: WSGIEnvironment) -> None:
-        result = self._app(environ, answer.start)
+        app = _whole_server if environ["PATH_INFO"] == WHOLE_SERVER else self._app
+        result = app(environ, answer.start)
         try:
             answer.send(result, file_wrapper=environ["wsgi.url_scheme"] == "http")
             answer.finish()
@@ -163,6 +163,12 @@ class Site:
             close = getattr(result, "close", None)
             if close is not None:
                 close()
+
+
+def _whole_server(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:  # noqa: ARG001
+    """What the server can do for any resource at all (RFC 9110 9.3.7)."""
+    start_response("200 OK", [("Allow", METHODS), ("Content-Length", "0")])
+    return []
 
 
 def _replace(answer: Answer, code: int, text: str) -> bool:

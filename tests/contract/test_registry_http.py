@@ -19,6 +19,7 @@ from glance.interfaces import Registry
 from glance.registry.client import HttpRegistry, RegistryClientSettings, connect
 from glance.registry.server import RegistryApp
 from glance.testing.registry_contract import Advance, Clock, RegistryContract
+from glance.testing.wsgi_transport import WsgiTransport
 
 SECRET = "sésame"
 

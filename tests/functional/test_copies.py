@@ -69,10 +69,11 @@ def test_copy_when_the_configuration_is_reloaded_then_it_completes(
     assert glance.request("GET", f"/v1/images/{image_id}").body == b"x" * SIZE
 
 
+@pytest.mark.parametrize("control", [False, True])
 def test_copy_when_the_service_stops_then_it_is_completed_first(
-    fresh_glance: Callable[..., Glance], local_sources: dict[str, dict[str, str]], source: str
+    fresh_glance: Callable[..., Glance], local_sources: dict[str, dict[str, str]], source: str, control: bool
 ) -> None:
-    glance = fresh_glance(api_options=local_sources)
+    glance = fresh_glance(api_options=local_sources, control=control)
     image_id = start_copy(glance, source)
     glance.restart()
     assert status(glance, image_id) == "active"

@@ -78,6 +78,14 @@ def test_head_request_when_answered_then_no_body_follows(server: Server, path: s
         assert client.answer()[2] == b"next"
 
 
+def test_options_of_the_whole_server_when_asked_then_the_application_is_not(server: Server) -> None:
+    with server.connect() as client:
+        client.send(b"OPTIONS * HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" + put("/echo", b"next"))
+        status, headers, body = client.answer()
+        assert (status, headers["allow"], headers["content-length"], body) == (200, "GET, HEAD, POST, PUT, DELETE, OPTIONS", "0", b"")
+        assert client.answer()[2] == b"next"
+
+
 def test_no_content_when_the_application_sends_a_body_then_dropped(server: Server) -> None:
     with server.connect() as client:
         client.get("/empty")

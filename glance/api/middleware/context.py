@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -12,10 +11,7 @@ import webob
 from glance import errors
 from glance.api.errors import respond
 from glance.api.request import CONTEXT, Request
-from glance.context import RequestContext, new_request_id, split_roles, unauthenticated
-
-REQUEST_ID = "X-Openstack-Request-Id"
-_PLAIN = re.compile(r"[A-Za-z0-9._:-]+\Z")
+from glance.context import PLAIN_REQUEST_ID, REQUEST_ID, RequestContext, new_request_id, split_roles, unauthenticated
 
 
 class UnauthenticatedContextFilter:
@@ -30,12 +26,13 @@ class UnauthenticatedContextFilter:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
         asked = request.headers.get(REQUEST_ID, "")
-        request_id = asked if _PLAIN.match(asked) and len(asked) <= request.settings.max_request_id_length else new_request_id()
+        too_long = len(asked) > request.settings.max_request_id_length
+        request_id = asked if PLAIN_REQUEST_ID.fullmatch(asked) and not too_long else new_request_id()
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             return start_response(status, [*headers, (REQUEST_ID, request_id)], exc_info)
 
-        if len(asked) > request.settings.max_request_id_length:
+        if too_long:
             return webob.Response(status=431, text="The request id is too long.\n", content_type="text/plain")(environ, start)
         try:
             environ[CONTEXT] = replace(self.caller(request), request_id=request_id)

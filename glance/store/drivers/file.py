@@ -33,8 +33,6 @@ _DEFAULT_MODE = 0o640
 _DIRECTORY_MODE = 0o750
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-#: File systems that cannot reserve room; the write itself will tell whether there is enough.
-_NO_ALLOCATION = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,8 @@ class FileStore:
     def add(self, ctx: RequestContext, image_id: str, chunks: Iterable[bytes], size: int | None) -> Location:
         name = self._checked_id(image_id)
         with self._directory() as directory:
-            self._put(directory, name, chunks, size)
+            self._check_room(directory, size or 0)
+            self._put(directory, name, chunks)
         return Location(url=f"file://{self._datadir}/{name}", store=self.name)
 
     def open(self, ctx: RequestContext, location: Location, offset: int = 0, length: int | None = None) -> Blob:
@@ -140,12 +139,20 @@ class FileStore:
     def close(self) -> None:
         """Nothing is kept between calls: not even the directory, which an operator may unmount."""
 
-    def _put(self, directory: int, name: str, chunks: Iterable[bytes], size: int | None) -> None:
+    def _check_room(self, directory: int, size: int) -> None:
+        """Raises StorageFull where an announced size cannot fit. Nothing is reserved: an announcement alone must not fill the disk."""
+        with self._translated():
+            room = os.fstatvfs(directory)
+        # Some file systems do not tell their size; the writes will show whether there is room.
+        if room.f_blocks and size > room.f_bavail * room.f_frsize:
+            raise errors.StorageFull(store=self.name)
+
+    def _put(self, directory: int, name: str, chunks: Iterable[bytes]) -> None:
         """Makes a file, whole or not at all."""
         temporary = f".{name}.{secrets.token_hex(8)}"
         made: list[str] = []
         try:
-            written = self._write(directory, temporary, chunks, size, made)
+            written = self._write(directory, temporary, chunks, made)
             self._publish(directory, temporary, name, written, made)
         except BaseException:
             for leftover in made:
@@ -153,24 +160,20 @@ class FileStore:
                     os.unlink(leftover, dir_fd=directory)
             raise
 
-    def _write(self, directory: int, temporary: str, chunks: Iterable[bytes], size: int | None, made: list[str]) -> os.stat_result:
+    def _write(self, directory: int, temporary: str, chunks: Iterable[bytes], made: list[str]) -> os.stat_result:
         """Writes a new file and brings it to stable storage. An error of ``chunks`` itself passes through untouched."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with self._writing():
             fd = os.open(temporary, flags, self._mode or _DEFAULT_MODE, dir_fd=directory)
         made.append(temporary)
         try:
-            with self._writing():
-                if self._mode:
+            if self._mode:
+                with self._writing():
                     os.fchmod(fd, self._mode)
-                _allocate(fd, size)
-            written = 0
             for chunk in chunks:
                 with self._writing():
                     _write_all(fd, chunk)
-                written += len(chunk)
             with self._writing():
-                os.ftruncate(fd, written)
                 os.fsync(fd)
                 return os.fstat(fd)
         finally:
@@ -194,7 +197,7 @@ class FileStore:
         """Adds and deletes an empty file: a file system without permission, room or hard links shows itself at start."""
         name = f"probe-{secrets.token_hex(8)}"
         with self._directory() as directory, self._writing():
-            self._put(directory, name, (), None)
+            self._put(directory, name, ())
             os.unlink(name, dir_fd=directory)
 
     def _open(self, location: Location) -> tuple[int, int]:
@@ -275,16 +278,6 @@ def _make_directory(directory: Path) -> None:
     missing = [path for path in (directory, *directory.parents) if not path.exists()]
     for path in reversed(missing):
         path.mkdir(_DIRECTORY_MODE, exist_ok=True)
-
-
-def _allocate(fd: int, size: int | None) -> None:
-    if not size:
-        return
-    try:
-        os.posix_fallocate(fd, 0, size)
-    except OSError as error:
-        if error.errno not in _NO_ALLOCATION:
-            raise
 
 
 def _write_all(fd: int, chunk: bytes) -> None:

@@ -276,6 +276,29 @@ def test_load_when_the_paste_file_is_wrong_then_names_file_and_cause(load: Load,
     assert reason in raised.value.message
 
 
+@pytest.mark.parametrize(
+    ("text", "flavor", "reason"),
+    [
+        (ESSEX_API, "vanilla", "it has no section [pipeline:glance-api-vanilla]. Its flavors are: caching, keystone."),
+        (CACTUS, "vanilla", "it has no section [pipeline:glance-api-vanilla]. Its flavors are: none."),
+        (
+            ESSEX_API.replace("pipeline:glance-api]", "pipeline:other]"),
+            None,
+            "it has no section [pipeline:glance-api]. Its flavors are: caching, keystone.",
+        ),
+    ],
+)
+def test_load_when_the_flavor_is_unknown_then_lists_those_there_are(load: Load, text: str, flavor: str | None, reason: str) -> None:
+    with pytest.raises(errors.ConfigurationError) as raised:
+        load(text, flavor=flavor)
+    assert raised.value.message.endswith(f"paste.ini: {reason}")
+
+
+def test_load_when_the_library_of_a_filter_is_missing_then_names_it(load: Load) -> None:
+    with pytest.raises(errors.ConfigurationError, match="comes from the Python package no_such_library, which is not installed"):
+        load(ESSEX_API.replace("{module}:authenticating", "no_such_library.auth_token:filter_factory"), flavor="keystone")
+
+
 def test_translate_when_the_factory_is_not_ours_then_leaves_it(load: Load) -> None:
     options = {"paste.filter_factory": "somebody.else:filter", "setting": "1"}
 

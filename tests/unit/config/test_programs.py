@@ -102,6 +102,32 @@ def test_load_when_the_file_is_wrong_then_names_file_and_place(load: Load, text:
     assert reason in second
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("bind_port = seventy", "bind_port in {path} is not valid: 'seventy'. Accepted: a whole number, at least 0, at most 65535."),
+        ("backlog = 0", "backlog in {path} is not valid: '0'. Accepted: a whole number, at least 1."),
+        ("drain_timeout = -1", "drain_timeout in {path} is not valid: '-1'. Accepted: a number, at least 0."),
+        ("http_keepalive = perhaps", "http_keepalive in {path} is not valid: 'perhaps'. Accepted: true or false."),
+        ("debug = perhaps", "debug in {path} is not valid: 'perhaps'. Accepted: true or false."),
+        ("registry_mode = psychic", "registry_mode in {path} is not valid: 'psychic'. Accepted: http, embedded."),
+        ("log_rotation_type = daily", "log_rotation_type in {path} is not valid: 'daily'. Accepted: interval, size, none."),
+    ],
+)
+def test_load_when_a_value_is_wrong_then_tells_file_option_value_and_what_is_accepted(load: Load, tmp_path: Path, line: str, reason: str) -> None:
+    with pytest.raises(errors.ConfigurationError) as raised:
+        load(f"[DEFAULT]\n{line}\n")
+
+    assert raised.value.message.endswith("\nGot: Value for option " + reason.format(path=tmp_path / "glance-api.conf"))
+
+
+def test_load_when_a_value_in_the_section_of_the_application_is_wrong_then_tells_it(load: Load) -> None:
+    with pytest.raises(errors.ConfigurationError) as raised:
+        load("[app:glance-api]\nbind_port = seventy\n")
+
+    assert "'seventy'. Accepted: a whole number" in raised.value.message
+
+
 def test_load_when_the_named_file_is_missing_then_does_not_take_another(tmp_path: Path) -> None:
     with pytest.raises(errors.ConfigurationError, match=r"missing\.conf\.\nGot: No such file"):
         programs.load(API, ["--config-file", str(tmp_path / "missing.conf")])

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from glance import errors
-from glance.db.engine import DatabaseSettings, database_url, make_engine, wait_for
+from glance.db.engine import DatabaseSettings, database_url, make_engine, unusable, wait_for
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,11 @@ def test_wait_for_when_the_database_answers_leaves_no_connection_open(empty_engi
 
 def test_wait_for_when_it_never_answers_gives_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings = DatabaseSettings(f"sqlite:///{tmp_path}/missing/glance.sqlite", max_retries=2, retry_interval=0.01)
-    with pytest.raises(errors.DatabaseUnavailable):
+    with pytest.raises(errors.ConfigurationError, match=r"The database sqlite:////.*/missing/glance\.sqlite cannot be used: its directory"):
         wait_for(make_engine(settings), settings)
     assert len(caplog.records) == 2
+
+
+def test_unusable_when_the_url_holds_passwords_then_tells_none() -> None:
+    url = database_url("mysql://glance:secret@host/glance?passwd=secret")
+    assert unusable(url, OSError("no route")).message == "The database mysql+pymysql://glance:***@host/glance cannot be used: no route"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, String, inspect
+from sqlalchemy import Engine, String, event, inspect
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -62,6 +64,26 @@ def test_sync_when_the_version_is_unknown_raises(engine: Engine) -> None:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'pike01'")
     with pytest.raises(errors.ConfigurationError, match="pike01"):
         migrate.sync(engine)
+
+
+@pytest.mark.parametrize("work", [migrate.sync, migrate.version, migrate.check])
+def test_migrate_when_the_file_is_no_database_says_so(empty_engine: Engine, work: Callable[[Engine], object]) -> None:
+    path = Path(str(empty_engine.url.database))
+    path.write_bytes(b"garbage" * 1000)
+    with pytest.raises(errors.ConfigurationError, match=f"The database sqlite:///{path} cannot be used: file is not a database"):
+        work(empty_engine)
+
+
+def test_sync_when_the_database_may_only_be_read_says_so(empty_engine: Engine) -> None:
+    event.listen(empty_engine, "connect", lambda connection, _record: connection.execute("PRAGMA query_only = ON"))
+    with pytest.raises(errors.ConfigurationError, match="cannot be used: attempt to write a readonly database"):
+        migrate.sync(empty_engine)
+
+
+def test_sync_when_the_disk_is_full_says_so(empty_engine: Engine) -> None:
+    event.listen(empty_engine, "connect", lambda connection, _record: connection.execute("PRAGMA max_page_count = 2"))
+    with pytest.raises(errors.ConfigurationError, match="cannot be used: database or disk is full"):
+        migrate.sync(empty_engine)
 
 
 def test_check_when_the_schema_is_not_the_newest_says_what_to_do(empty_engine: Engine) -> None:

@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import json
 import logging
+import socket
 import socketserver
 import ssl
 import threading
@@ -26,6 +27,7 @@ from glance.context import RequestContext
 from glance.model.image import ImageQuery
 from glance.registry.client import HttpRegistry, RegistryClientSettings, connect
 from glance.registry.server import RegistryApp
+from glance.testing.wsgi_transport import WsgiTransport
 from tests.unit.registry.recorder import IMAGE
 
 CTX = RequestContext(project="t1")
@@ -149,11 +151,11 @@ def test_client_when_nobody_listens_raises_without_telling_where_or_what(serve, 
     assert "sesame" not in repr(RegistryClientSettings(secret="sesame"))
 
 
-def test_registry_when_it_refuses_connections_is_not_asked_again(serve, client, caplog):
-    peer = serve()
-    peer.server_close()
+def test_registry_when_it_refuses_connections_is_not_asked_again(caplog):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
     with caplog.at_level(logging.DEBUG, "urllib3"), pytest.raises(errors.RegistryUnavailable):
-        client(peer).images.list(CTX, ImageQuery())
+        connect(RegistryClientSettings(port=port)).images.list(CTX, ImageQuery())
     assert caplog.text.count("Starting new HTTP connection") == 1
 
 

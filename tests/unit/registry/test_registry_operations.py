@@ -11,6 +11,7 @@ from glance.model.image import ImageChanges, ImageQuery, Location, Member, Membe
 from glance.registry.client import HttpRegistry
 from glance.registry.operations import OPERATIONS
 from glance.registry.server import RegistryApp
+from glance.testing.wsgi_transport import WsgiTransport
 from tests.unit.registry.recorder import IMAGE, Recorder
 
 PARTS = {

@@ -239,11 +239,14 @@ def test_unexpected_exception_is_logged_and_told_to_nobody(ask, recorder, caplog
     assert "sesame" not in caplog.text
 
 
-@pytest.mark.parametrize(("line", "status"), [("GET /images", 200), ("GET /images/nothing/there", 404), ("GET /healthcheck", 200), ("PATCH /images", 405)])
-def test_answer_carries_the_request_id_of_the_caller(recorder, ask, line, status):
+@pytest.mark.parametrize(
+    ("line", "status"), [("GET /images", 200), ("GET /images/nothing/there", 404), ("GET /healthcheck", 200), ("PATCH /images", 405)]
+)
+@pytest.mark.parametrize("request_id", [REQUEST_ID, "of.a:client_7"])
+def test_answer_carries_the_request_id_of_the_caller(recorder, ask, line, status, request_id):
     recorder.answer = []
-    answer = ask(line, headers={"X-Openstack-Request-Id": REQUEST_ID})
-    assert (answer.status_int, answer.headers["X-Openstack-Request-Id"]) == (status, REQUEST_ID)
+    answer = ask(line, headers={"X-Openstack-Request-Id": request_id})
+    assert (answer.status_int, answer.headers["X-Openstack-Request-Id"]) == (status, request_id)
 
 
 @pytest.mark.parametrize("given", [{}, {"X-Openstack-Request-Id": ""}, {"X-Openstack-Request-Id": "req-1 forged log line"}])

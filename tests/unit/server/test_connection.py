@@ -1,6 +1,8 @@
 """A connection's limits on slow peers, on socket pairs."""
 
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -107,3 +109,27 @@ def test_sendfile_when_nobody_reads_then_given_up(pair) -> None:
         file.truncate(64 << 20)
         with pytest.raises(PeerGone):
             conn.sendfile(file.fileno(), 0, 64 << 20)
+
+
+SENDFILE = """
+import socket, sys
+from glance.server.connection import Connection, PeerGone
+
+ours, theirs = socket.socketpair()
+conn = Connection(ours, ("client", 1))
+conn.block(5)
+try:
+    conn.sendfile(open(sys.executable, "rb").fileno(), 0, 100)
+except (PeerGone, OSError) as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [("EPIPE", "PeerGone"), ("ETIMEDOUT", "PeerGone"), ("EHOSTUNREACH", "PeerGone"), ("ENETUNREACH", "PeerGone"), ("EIO", "OSError")],
+)
+def test_sendfile_when_it_fails_then_the_peer_is_told_from_the_file(error: str, raised: str) -> None:
+    command = ["strace", "-o", "/dev/null", "-e", "trace=sendfile", "-e", f"inject=sendfile:error={error}", sys.executable, "-c", SENDFILE]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == [raised], done.stderr

@@ -92,7 +92,8 @@ REFUSED = [
     ("target-bad-escape", line(b"GET /%zz HTTP/1.1"), "target"),
     ("target-cut-escape", line(b"GET /%4 HTTP/1.1"), "target"),
     ("target-relative", line(b"GET a HTTP/1.1"), "target"),
-    ("target-star", line(b"OPTIONS * HTTP/1.1"), "target"),
+    ("target-star", line(b"GET * HTTP/1.1"), "target"),
+    ("target-star-and-more", line(b"OPTIONS *?a HTTP/1.1"), "target"),
     ("target-other-scheme", line(b"GET ftp://a/ HTTP/1.1"), "target"),
     ("expect-unknown", request(b"Expect: x\r\n"), "expect"),
     ("image-header-twice", request(b"x-image-meta-name: a\r\nx-image-meta-name: b\r\n"), "header-repeated"),
@@ -132,6 +133,11 @@ ACCEPTED = [
 @pytest.mark.parametrize(("raw", "fields"), [case[1:] for case in ACCEPTED], ids=[case[0] for case in ACCEPTED])
 def test_head_when_correct_then_its_fields_are_kept(raw: bytes, fields: dict[str, str]) -> None:
     assert fields.items() <= parse(raw).fields.items()
+
+
+def test_head_when_it_asks_about_the_whole_server_then_the_path_is_a_star() -> None:
+    head = parse(line(b"OPTIONS * HTTP/1.1"))
+    assert (head.method, head.target, head.path, head.query) == ("OPTIONS", "*", "*", "")
 
 
 @pytest.mark.parametrize("name", ["X_User_Id", "X_Tenant_Id", "X_Image_Meta_Owner", "X-Roles_"])

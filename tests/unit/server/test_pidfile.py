@@ -96,13 +96,19 @@ def test_read_when_it_names_no_process_then_refused(pid_file: PidFile, content: 
 
 @pytest.mark.parametrize(
     "name",
-    ["{host}/{boot}/{pid}/1", "{host}/00000000-0000-0000-0000-000000000000/{pid}/{start}", "elsewhere/{boot}/{pid}/{start}", ""],
-    ids=["pid used anew", "before a reboot", "on another host", "classic"],
+    [
+        "{host}/{boot}/{namespace}/{pid}/1",
+        "{host}/00000000-0000-0000-0000-000000000000/{namespace}/{pid}/{start}",
+        "{host}/{boot}/1/{pid}/{start}",
+        "elsewhere/{boot}/{namespace}/{pid}/{start}",
+        "",
+    ],
+    ids=["pid used anew", "before a reboot", "in another container", "on another host", "classic"],
 )
 def test_signal_when_the_pid_is_of_a_foreign_process_then_not_sent(pid_file: PidFile, sleeper: subprocess.Popen[bytes], name: str) -> None:
-    host, boot, _, _ = worker.current().rsplit("/", 3)
+    host, boot, namespace, _, _ = worker.current().split("/")
     start = Path(f"/proc/{sleeper.pid}/stat").read_text().rpartition(")")[2].split()[19]
-    process = Process(sleeper.pid, name.format(host=host, boot=boot, pid=sleeper.pid, start=start))
+    process = Process(sleeper.pid, name.format(host=host, boot=boot, namespace=namespace, pid=sleeper.pid, start=start))
     assert pid_file.signal(process, signal.SIGKILL) is False
     assert pid_file.wait(process, 0) is True
     assert sleeper.poll() is None
