@@ -27,9 +27,13 @@ class Composition:
     def __init__(self, application: WSGIApplication, services: Services, settings: ApiSettings) -> None:
         self._application = application
         self._added = {SERVICES: services, SETTINGS: settings}
+        self._scheme_header = settings.secure_proxy_ssl_header
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        return self._application(environ | self._added, start_response)
+        environ = environ | self._added
+        if self._scheme_header and environ.get(self._scheme_header) in {"http", "https"}:
+            environ["wsgi.url_scheme"] = environ[self._scheme_header]
+        return self._application(environ, start_response)
 
 
 def version_negotiation(global_conf: Mapping[str, str], **local_conf: str) -> Any:  # noqa: ARG001

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """``default_limit`` and ``max_limit`` are images per page; ``public_endpoint`` is what version links start with instead of the Host header."""
+    """``default_limit`` and ``max_limit`` are images per page; ``public_endpoint`` is what version links start with instead of the Host header.
+    ``secure_proxy_ssl_header`` is a key of the WSGI environ, such as HTTP_X_FORWARDED_PROTO, by which a proxy names the client's scheme."""
 
     public_endpoint: str | None = None
     versionless_api: bool = True

@@ -111,3 +111,13 @@ def test_version_when_the_path_has_it_twice_then_404(make_api: Callable[..., Api
     mounted = replace(api, send=wsgi_sender(Composition(application, api.services, api.settings)))
     assert mounted.request("GET", path).status == status
     assert api.request("GET", path).status == status
+
+
+def test_links_when_a_proxy_names_the_scheme_then_it_counts_only_if_configured(make_api: Callable[..., Api]) -> None:
+    def scheme(api: Api, sent: str) -> str:
+        answer = api.request("GET", "/", {"X-Forwarded-Proto": sent})
+        return str(answer.json["versions"][0]["links"][0]["href"]).partition(":")[0]
+
+    assert scheme(make_api(), "https") == "http"
+    behind = make_api(settings=ApiSettings(secure_proxy_ssl_header="HTTP_X_FORWARDED_PROTO"))
+    assert [scheme(behind, sent) for sent in ("https", "http", "gopher")] == ["https", "http", "http"]
