@@ -70,7 +70,8 @@ def check_repaired(glance: Glance, image_id: str, *, acknowledged: bool, patienc
     found = status(glance, image_id)
     assert found in ({"active"} if acknowledged else {"active", "queued", "killed", "absent"})
     if found == "active":
-        assert glance.request("GET", f"/v1/images/{image_id}").body == DATA
+        body = glance.request("GET", f"/v1/images/{image_id}").body
+        assert hashlib.sha256(body).digest() == hashlib.sha256(DATA).digest()
     expected = {image_id} if found == "active" else set()
     wait_until(lambda: {path.name for path in glance.images.iterdir()} == expected, f"the store to hold {expected}", patience)
     following = str(uuid.uuid4())
