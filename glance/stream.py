@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 from glance import errors
@@ -14,11 +15,13 @@ CHUNK = 1024 * 1024
 
 
 class Tap(Protocol):
-    """Watches a stream. ``update`` may raise to stop it, ``finish`` to refuse it after the last byte."""
+    """Watches a stream. ``update`` may raise to stop it, ``finish`` to refuse it after the last byte; ``close`` comes last, whatever happened."""
 
     def update(self, chunk: bytes) -> None: ...
 
     def finish(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Count:
@@ -34,6 +37,9 @@ class Count:
     def finish(self) -> None:
         if self.expected is not None and self.total != self.expected:
             raise errors.SizeMismatch(expected=self.expected, actual=self.total)
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class Limit:
@@ -51,24 +57,50 @@ class Limit:
     def finish(self) -> None:
         """Nothing is left to check."""
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 class Digest:
-    """Hashes a stream; refuses one whose hexadecimal digest is not the ``expected`` one."""
+    """Hashes a stream; refuses one whose hexadecimal digest is not the ``expected`` one.
+
+    From the second chunk on it hashes on a thread of its own, one chunk behind, so that digests and the write go on side by side.
+    """
 
     def __init__(self, algorithm: str, expected: str | None = None) -> None:
         self._hash = hashlib.new(algorithm, usedforsecurity=False)
+        self._thread: ThreadPoolExecutor | None = None
+        self._behind: Future[None] | None = None
+        self._begun = False
         self.expected = expected
 
     def update(self, chunk: bytes) -> None:
-        self._hash.update(chunk)
+        if not self._begun:
+            self._begun = True
+            self._hash.update(chunk)
+            return
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "digest")
+        self._catch_up()
+        self._behind = self._thread.submit(self._hash.update, chunk)
 
     def finish(self) -> None:
+        self._catch_up()
         if self.expected is not None and self.hexdigest != self.expected.lower():
             raise errors.ChecksumMismatch(expected=self.expected, actual=self.hexdigest)
 
+    def close(self) -> None:
+        if self._thread is not None:
+            self._thread.shutdown()
+
     @property
     def hexdigest(self) -> str:
+        """The digest of what was seen; complete after ``finish``."""
         return self._hash.hexdigest()
+
+    def _catch_up(self) -> None:
+        if self._behind is not None:
+            self._behind.result()
 
 
 def read_chunks(source: ByteSource, length: int | None = None) -> Iterator[bytes]:
@@ -87,9 +119,13 @@ def read_chunks(source: ByteSource, length: int | None = None) -> Iterator[bytes
 
 def flow(chunks: Iterator[bytes], taps: Sequence[Tap]) -> Iterator[bytes]:
     """``chunks``, each shown to every tap first, and the end as well: what comes out complete has passed all checks."""
-    for chunk in chunks:
+    try:
+        for chunk in chunks:
+            for tap in taps:
+                tap.update(chunk)
+            yield chunk
         for tap in taps:
-            tap.update(chunk)
-        yield chunk
-    for tap in taps:
-        tap.finish()
+            tap.finish()
+    finally:
+        for tap in taps:
+            tap.close()

@@ -1,0 +1,67 @@
+"""The byte loop and its taps."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+
+import pytest
+
+from glance import errors
+from glance.stream import Count, Digest, Limit, flow, read_chunks
+
+DATA = bytes(range(256)) * 64
+
+
+def pieces(size: int) -> list[bytes]:
+    return [DATA[start : start + size] for start in range(0, len(DATA), size)]
+
+
+@pytest.mark.parametrize("size", [1, 1000, len(DATA), 10 * len(DATA)])
+def test_flow_when_it_ends_then_all_taps_have_seen_all(size: int) -> None:
+    count, limit = Count(len(DATA)), Limit(len(DATA))
+    md5, sha512 = Digest("md5"), Digest("sha512")
+    assert b"".join(flow(iter(pieces(size)), (count, limit, md5, sha512))) == DATA
+    assert count.total == len(DATA)
+    assert (md5.hexdigest, sha512.hexdigest) == (hashlib.md5(DATA).hexdigest(), hashlib.sha512(DATA).hexdigest())
+
+
+def test_flow_when_it_ends_or_breaks_off_then_no_thread_is_left() -> None:
+    before = threading.active_count()
+    b"".join(flow(iter(pieces(100)), [Digest("md5")]))
+    broken = flow(iter(pieces(100)), [Digest("md5"), Digest("sha512")])
+    assert [next(broken) for _ in range(5)] == pieces(100)[:5]
+    broken.close()
+    with pytest.raises(errors.StreamTooLarge):
+        b"".join(flow(iter(pieces(100)), [Digest("md5"), Limit(1000)]))
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(
+    ("tap", "error"),
+    [
+        (Count(len(DATA) + 1), errors.SizeMismatch),
+        (Digest("md5", "0" * 32), errors.ChecksumMismatch),
+        (Limit(len(DATA) - 1), errors.StreamTooLarge),
+    ],
+)
+def test_flow_when_a_tap_refuses_then_it_does_not_end(tap: Count | Digest | Limit, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        list(flow(iter(pieces(1000)), [tap]))
+
+
+def test_digest_when_another_case_is_expected_then_it_is_the_same() -> None:
+    assert b"".join(flow(iter([DATA]), [Digest("md5", hashlib.md5(DATA).hexdigest().upper())])) == DATA
+
+
+def test_chunks_when_the_source_has_more_then_only_what_was_announced() -> None:
+    source = io.BytesIO(DATA)
+    assert b"".join(read_chunks(source, 100)) == DATA[:100]
+    assert source.read() == DATA[100:]
+
+
+def test_chunks_when_the_source_ends_early_then_the_client_is_gone() -> None:
+    with pytest.raises(errors.ClientDisconnected):
+        list(read_chunks(io.BytesIO(DATA), len(DATA) + 1))
+    assert b"".join(read_chunks(io.BytesIO(DATA))) == DATA
