@@ -8,7 +8,7 @@ REGISTRY_PORT ?= 9191
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-slow test-all lint format docs tools
+.PHONY: help run stop test test-slow test-all lint format bench docs tools
 
 help: ## what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ lint: $(VENV)/installed-dev ## style, types and imports, without running anythin
 format: $(VENV)/installed-dev ## bring the code into its style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+bench: $(VENV)/installed ## measure uploads, downloads and lists, beside nginx
+	tools/apt_install.sh nginx-light wrk
+	$(BIN)/python benchmarks/first.py $(BENCH_ARGS)
 
 docs: $(VENV)/installed ## write the samples in etc/ and the configuration reference anew
 	$(BIN)/python tools/generate_reference.py

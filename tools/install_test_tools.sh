@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what tests run beside Python: real images and tools to look at them, a web server to compare with, system calls to interrupt.
+# Installs what tests run beside Python: real images, tools to look at them, and system calls to interrupt.
 set -euo pipefail
 
 missing=()
-for package in qemu-utils xorriso ipxe strace curl sqlite3 nginx-light; do
+for package in qemu-utils ipxe e2fsprogs strace curl; do
     if ! dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed; then
         missing+=("$package")
     fi
