@@ -99,7 +99,7 @@ def registry_service(arguments: Sequence[str]) -> Service:
         for anonymous_is_admin in (False, True)
     )
     application = RegistryComposition(_pipeline(loaded), confirmed=confirmed, open_to_all=open_to_all)
-    service = Service(application, _server_settings(loaded), Threads(), (), [records.close])
+    service = Service(application, _server_settings(loaded, concurrent_calls=1), Threads(), (), [records.close])
     _adopt(loaded)
     return service
 
@@ -124,8 +124,9 @@ def _adopt(loaded: Loaded) -> None:
         LOG.warning("%s runs as root; it needs no rights but those to its own files, so start it as a user of its own.", loaded.program)
 
 
-def _server_settings(loaded: Loaded) -> ServerSettings:
-    return ServerSettings(name=loaded.program, single_header_prefixes=CLASSIC_HEADERS, **listening.read(loaded.conf))
+def _server_settings(loaded: Loaded, concurrent_calls: int | None = None) -> ServerSettings:
+    values = listening.read(loaded.conf)
+    return ServerSettings(name=loaded.program, single_header_prefixes=CLASSIC_HEADERS, concurrent_calls=concurrent_calls, **values)
 
 
 def _pipeline(loaded: Loaded) -> Any:

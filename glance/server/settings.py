@@ -19,7 +19,8 @@ class ServerSettings:
 
     ``workers`` 0 serves in one process. ``bind_port`` 0 lets the system pick; the log names the port. ``header_timeout`` is for a whole request
     head, ``client_socket_timeout`` for a pause within a body or an answer. Headers under ``single_header_prefixes`` may be spelled with ``_``
-    and come once; all other names with ``_`` are dropped. ``threads`` is the number of requests that a worker carries out at a time.
+    and come once; all other names with ``_`` are dropped. ``threads`` is the number of requests that a worker carries out at a time; of these
+    ``concurrent_calls`` are in the application at a time, if they do not stay long: 1 suits one that computes more than it waits.
     """
 
     name: str = "glance-api"
@@ -42,6 +43,7 @@ class ServerSettings:
     single_header_prefixes: tuple[str, ...] = ()
     drain_timeout: float = 300
     threads: int = 1000
+    concurrent_calls: int | None = None
 
     def __post_init__(self) -> None:
         if bool(self.cert_file) != bool(self.key_file):

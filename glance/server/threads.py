@@ -4,12 +4,37 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import SimpleQueue
 
 LOG = logging.getLogger(__name__)
 
 Task = Callable[[], None]
+
+#: Seconds that a thread waits for its turn: whoever has it may be waiting for something else.
+_PATIENCE = 0.005
+
+
+class Turns:
+    """Lets ``count`` threads compute at a time, any number when it is None.
+
+    Threads that all want the interpreter lock take it from each other at every system call, which costs more than waiting in line.
+    """
+
+    def __init__(self, count: int | None, patience: float = _PATIENCE) -> None:
+        self._patience = patience
+        self._free = None if count is None else threading.Semaphore(count)
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Waits for a turn, at most for ``patience`` seconds, and gives it back at the end."""
+        mine = self._free is not None and self._free.acquire(timeout=self._patience)
+        try:
+            yield
+        finally:
+            if self._free is not None and mine:
+                self._free.release()
 
 
 class ThreadPool:

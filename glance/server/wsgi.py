@@ -16,6 +16,7 @@ from glance.server.body import Body, ChunkedBody, LengthBody
 from glance.server.connection import Connection, PeerGone
 from glance.server.http import WHOLE_SERVER, Head, HeadRules, Refused, find_head_end, parse_head
 from glance.server.settings import ServerSettings
+from glance.server.threads import Turns
 
 LOG = logging.getLogger(__name__)
 ACCESS = logging.getLogger("glance.access")
@@ -41,6 +42,7 @@ class Site:
     def __init__(self, app: WSGIApplication, settings: ServerSettings, address: tuple[str, int]) -> None:
         self._app = app
         self._settings = settings
+        self._turns = Turns(settings.concurrent_calls)
         self.rules = HeadRules(
             settings.max_header_line,
             settings.max_headers_size,
@@ -155,7 +157,8 @@ class Site:
 
     def _call(self, answer: Answer, environ: WSGIEnvironment) -> None:
         app = _whole_server if environ["PATH_INFO"] == WHOLE_SERVER else self._app
-        result = app(environ, answer.start)
+        with self._turns.taken():
+            result = app(environ, answer.start)
         try:
             answer.send(result, file_wrapper=environ["wsgi.url_scheme"] == "http")
             answer.finish()
