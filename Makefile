@@ -1,7 +1,9 @@
-# `make help` lists what can be done. Everything is installed into .venv; only the tools that tests need come from Debian packages.
+# `make help` lists what can be done. Everything is installed into .venv, clients of others into .venv-clients; only the
+# tools that tests need come from Debian packages.
 
 VENV := .venv
 BIN := $(VENV)/bin
+CLIENTS := .venv-clients
 DIR ?= var
 API_PORT ?= 9292
 REGISTRY_PORT ?= 9191
@@ -19,7 +21,7 @@ run: $(VENV)/installed ## start both servers in the background, with everything 
 stop: $(VENV)/installed ## stop them
 	@$(BIN)/python tools/local_service.py stop --dir $(DIR)
 
-test: lint tools ## all that a change must pass
+test: lint tools $(CLIENTS)/installed ## all that a change must pass
 	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
 
 test-slow: $(VENV)/installed-dev tools ## the tests that take minutes
@@ -47,8 +49,8 @@ docs: $(VENV)/installed ## write the samples in etc/ and the configuration refer
 tools:
 	tools/install_test_tools.sh
 
-$(VENV)/bin/python:
-	tools/make_venv.sh $(VENV)
+$(VENV)/bin/python $(CLIENTS)/bin/python:
+	tools/make_venv.sh $(@:/bin/python=)
 
 $(VENV)/installed: $(VENV)/bin/python requirements.txt setup.py
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .
@@ -56,4 +58,8 @@ $(VENV)/installed: $(VENV)/bin/python requirements.txt setup.py
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(CLIENTS)/installed: $(CLIENTS)/bin/python tests/compat/requirements-clients.txt
+	$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check -r tests/compat/requirements-clients.txt
 	@touch $@

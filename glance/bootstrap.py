@@ -149,6 +149,7 @@ def _services(loaded: Loaded, background: Background) -> Services:
         worker=worker.current,
         limits=images.read_limits(conf),
         formats=images.read_formats(conf),
+        hashing_algorithm=conf.hashing_algorithm,
     )
 
 

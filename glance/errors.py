@@ -14,14 +14,14 @@ One tree, each class with a stable ``code``. Nothing here knows HTTP: ``glance.a
      |   +- SizeMismatch, ChecksumMismatch, ImageTooLarge
      +- NotAuthenticated
      +- Forbidden
-     |   +- PolicyForbids, ReadOnlyContext, ImageProtected, AttributeForbidden, ImageForbidden
-     |   +- ImageDeleted, ImageDeactivated, ShareForbidden
+     |   +- PolicyForbids, ReadOnlyContext, ImageProtected, AttributeForbidden, OwnerForbidden, StatusForbidden
+     |   +- ImageForbidden, ImageDeleted, ImageDeactivated, ShareForbidden, NotShared
      +- NotFound
-     |   +- ImageNotFound, ImageGone, ImageNotActive, ImageDataMissing, ImageDataDamaged, MemberNotFound, LocationNotFound
+     |   +- ImageNotFound, ImageGone, ImageNotActive, ImageDataMissing, ImageDataDamaged, MemberNotFound, LocationNotFound, TagNotFound
      +- Conflict
-     |   +- ImageExists, ObjectExists, StatusConflict, NotQueued, SourceSizeMismatch, UploadLost
+     |   +- ImageExists, ObjectExists, MemberExists, StatusConflict, NotQueued, SourceSizeMismatch, UploadLost
      +- LimitExceeded
-     |   +- PropertyQuotaExceeded, MemberQuotaExceeded, StreamTooLarge, StorageFull
+     |   +- PropertyQuotaExceeded, MemberQuotaExceeded, TagQuotaExceeded, StreamTooLarge, StorageFull
      +- RangeNotSatisfiable
      +- Unavailable
      |   +- StoreUnavailable, StoreWriteDenied, RegistryUnavailable, DatabaseUnavailable
@@ -158,12 +158,14 @@ class ClientDisconnected(Invalid):
 
 class SizeMismatch(Invalid):
     code = "size-mismatch"
-    template = "Supplied size ({expected}) and size generated from uploaded image ({actual}) did not match. Setting image status to 'killed'."
+    template = "Supplied size ({expected}) and size generated from uploaded image ({actual}) did not match. Setting image status to '{status}'."
 
 
 class ChecksumMismatch(Invalid):
     code = "checksum-mismatch"
-    template = "Supplied checksum ({expected}) and checksum generated from uploaded image ({actual}) did not match. Setting image status to 'killed'."
+    template = (
+        "Supplied checksum ({expected}) and checksum generated from uploaded image ({actual}) did not match. Setting image status to '{status}'."
+    )
 
 
 class ImageTooLarge(Invalid):
@@ -203,6 +205,16 @@ class AttributeForbidden(Forbidden):
     template = "Forbidden to modify '{attribute}' of image."
 
 
+class OwnerForbidden(Forbidden):
+    code = "owner-forbidden"
+    template = "You are not permitted to create images owned by '{owner}'"
+
+
+class StatusForbidden(Forbidden):
+    code = "status-forbidden"
+    template = "Not allowed to {action} image in status '{status}'"
+
+
 class ImageForbidden(Forbidden):
     """A public image of somebody else."""
 
@@ -223,6 +235,13 @@ class ImageDeactivated(Forbidden):
 class ShareForbidden(Forbidden):
     code = "share-forbidden"
     template = "No permission to share that image"
+
+
+class NotShared(Forbidden):
+    """Only images of visibility shared have members."""
+
+    code = "not-shared"
+    template = "Image {image_id} is {visibility}: only shared images have members."
 
 
 class NotFound(GlanceError):
@@ -273,6 +292,11 @@ class LocationNotFound(NotFound):
     template = "The store '{store}' has no data at that location."
 
 
+class TagNotFound(NotFound):
+    code = "tag-not-found"
+    template = "The image {image_id} has no such tag."
+
+
 class Conflict(GlanceError):
     code = "conflict"
     template = "{reason}"
@@ -288,6 +312,11 @@ class ObjectExists(Conflict):
 
     code = "object-exists"
     template = "Attempt to upload duplicate image: {image_id}"
+
+
+class MemberExists(Conflict):
+    code = "member-exists"
+    template = "Member {member} is duplicated for image {image_id}."
 
 
 class StatusConflict(Conflict):
@@ -327,6 +356,11 @@ class PropertyQuotaExceeded(LimitExceeded):
 class MemberQuotaExceeded(LimitExceeded):
     code = "member-quota"
     template = "The limit has been exceeded on the number of allowed image members for this image. Attempted: {attempted}, Maximum: {maximum}"
+
+
+class TagQuotaExceeded(LimitExceeded):
+    code = "tag-quota"
+    template = "The limit has been exceeded on the number of allowed image tags. Attempted: {attempted}, Maximum: {maximum}"
 
 
 class StreamTooLarge(LimitExceeded):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO, Protocol
 
 from glance.context import RequestContext
-from glance.model.image import Image, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
+from glance.model.image import Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
 
 
 class ByteSource(Protocol):
@@ -104,8 +104,8 @@ class ImageRecords(Protocol):
         """A page of images in a constant number of queries. Raises InvalidParameter for a marker that the caller cannot see."""
 
     def update(self, ctx: RequestContext, image_id: str, changes: ImageChanges, from_status: frozenset[str] | None = None) -> Image:
-        """Applies ``changes``. Raises StatusConflict unless the image is in one of ``from_status`` (None: any but deleted), ImageForbidden
-        or ImageNotFound where the caller may not change it."""
+        """Applies ``changes`` in one transaction. Raises StatusConflict unless the image is in one of ``from_status`` (None: any but deleted),
+        TagNotFound for an ``untag`` that is not there, ImageForbidden or ImageNotFound where the caller may not change it."""
 
     def activate(self, ctx: RequestContext, image_id: str, location: Location | None, size: int) -> Image:
         """queued -> active without an upload: registers external data, or an image of no bytes. Raises StatusConflict."""
@@ -159,6 +159,13 @@ class MemberRecords(Protocol):
     def put(self, ctx: RequestContext, image_id: str, memberships: Sequence[Membership], *, replace: bool, maximum: int) -> None:
         """Adds or changes members, in one transaction; with ``replace`` all others are removed. Raises ImageNotFound, ShareForbidden,
         NotAuthenticated (a caller who is no administrator and owns nothing) and MemberQuotaExceeded (``maximum`` -1: no limit)."""
+
+    def add(self, ctx: RequestContext, image_id: str, member: str, *, maximum: int) -> Member:
+        """One more member, pending. Raises MemberExists, and as ``put`` does."""
+
+    def answer(self, ctx: RequestContext, image_id: str, member: str, status: MemberStatus) -> Member:
+        """What a member thinks of the image. Only the member itself and administrators may say so: raises MemberNotFound for whoever cannot see the
+        membership, and Forbidden for an owner."""
 
     def remove(self, ctx: RequestContext, image_id: str, member: str) -> None:
         """Raises MemberNotFound and as ``put`` does."""

@@ -25,9 +25,12 @@ class Tap(Protocol):
 
 
 class Count:
-    """Counts bytes; refuses a stream that does not have the ``expected`` number of them, once it has ended."""
+    """Counts bytes; refuses a stream that does not have the ``expected`` number of them, once it has ended. ``falls_to`` is the status that
+    the image has then.
+    """
 
-    def __init__(self, expected: int | None = None) -> None:
+    def __init__(self, expected: int | None = None, falls_to: str = "killed") -> None:
+        self._falls_to = falls_to
         self.total = 0
         self.expected = expected
 
@@ -36,7 +39,7 @@ class Count:
 
     def finish(self) -> None:
         if self.expected is not None and self.total != self.expected:
-            raise errors.SizeMismatch(expected=self.expected, actual=self.total)
+            raise errors.SizeMismatch(expected=self.expected, actual=self.total, status=self._falls_to)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -62,12 +65,13 @@ class Limit:
 
 
 class Digest:
-    """Hashes a stream; refuses one whose hexadecimal digest is not the ``expected`` one.
+    """Hashes a stream; refuses one whose hexadecimal digest is not the ``expected`` one. ``falls_to`` is the status that the image has then.
 
     From the second chunk on it hashes on a thread of its own, one chunk behind, so that digests and the write go on side by side.
     """
 
-    def __init__(self, algorithm: str, expected: str | None = None) -> None:
+    def __init__(self, algorithm: str, expected: str | None = None, falls_to: str = "killed") -> None:
+        self._falls_to = falls_to
         self._hash = hashlib.new(algorithm, usedforsecurity=False)
         self._thread: ThreadPoolExecutor | None = None
         self._behind: Future[None] | None = None
@@ -87,7 +91,7 @@ class Digest:
     def finish(self) -> None:
         self._catch_up()
         if self.expected is not None and self.hexdigest != self.expected.lower():
-            raise errors.ChecksumMismatch(expected=self.expected, actual=self.hexdigest)
+            raise errors.ChecksumMismatch(expected=self.expected, actual=self.hexdigest, status=self._falls_to)
 
     def close(self) -> None:
         if self._thread is not None:

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from glance.api import versions
-from glance.api.errors import guarded
+from glance.api.errors import Version, guarded
 from glance.api.middleware.context import ContextFilter, UnauthenticatedContextFilter
 from glance.api.middleware.version_negotiation import VersionNegotiationFilter
 from glance.api.request import SERVICES, SETTINGS, Request
-from glance.api.routing import Router
+from glance.api.routing import Router, Table
 from glance.api.settings import ApiSettings
-from glance.api.v1.routes import TABLE
+from glance.api.v1 import routes as v1
+from glance.api.v2 import routes as v2
 from glance.service import Services
 
 WSGIApplication = Any
@@ -53,16 +54,12 @@ def unauthenticated_context(global_conf: Mapping[str, str], **local_conf: str) -
 
 def api_v1(global_conf: Mapping[str, str], **local_conf: str) -> WSGIApplication:  # noqa: ARG001
     """paste.app_factory: version 1 of the API, mounted at /v1 or at the root."""
-    handle = guarded(Router(TABLE).dispatch)
+    return _serving("v1", v1.TABLE)
 
-    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        request = Request(environ)
-        mounted_at_v1 = request.script_name.endswith("/v1")
-        if not mounted_at_v1 and f"{request.raw_path}/".startswith("/v1/"):
-            request.pop_first_segment()
-        return handle(request)(environ, start_response)
 
-    return application
+def api_v2(global_conf: Mapping[str, str], **local_conf: str) -> WSGIApplication:  # noqa: ARG001
+    """paste.app_factory: version 2 of the API, mounted at /v2 or at the root."""
+    return _serving("v2", v2.TABLE)
 
 
 def version_list(global_conf: Mapping[str, str], **local_conf: str) -> WSGIApplication:  # noqa: ARG001
@@ -78,7 +75,30 @@ def root(loader: Any, global_conf: Mapping[str, str], **local_conf: str) -> WSGI
     """paste.composite_factory: applications by the first segment of the path, as the section names them (``/v1: apiv1app``)."""
     applications = {path.rstrip("/"): loader.get_app(name, global_conf=global_conf) for path, name in local_conf.items() if path.startswith("/")}
     default = applications.pop("", version_list(global_conf))
+    return _by_first_segment(applications, default)
 
+
+def classic_api(global_conf: Mapping[str, str], **local_conf: str) -> WSGIApplication:  # noqa: ARG001
+    """paste.app_factory: the whole API in one section, as the configuration files of 2011 have it."""
+    applications = {"/v1": api_v1(global_conf), "/v2": api_v2(global_conf)}
+    return VersionNegotiationFilter(UnauthenticatedContextFilter(_by_first_segment(applications, version_list(global_conf))))
+
+
+def _serving(version: Version, table: Table) -> WSGIApplication:
+    """The application of one version, mounted below its name or at the root."""
+    handle = guarded(Router(table).dispatch, version)
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        request = Request(environ)
+        mounted = request.script_name.endswith(f"/{version}")
+        if not mounted and f"{request.raw_path}/".startswith(f"/{version}/"):
+            request.pop_first_segment()
+        return handle(request)(environ, start_response)
+
+    return application
+
+
+def _by_first_segment(applications: Mapping[str, WSGIApplication], default: WSGIApplication) -> WSGIApplication:
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
         first = "/" + request.raw_path.removeprefix("/").partition("/")[0]
@@ -88,8 +108,3 @@ def root(loader: Any, global_conf: Mapping[str, str], **local_conf: str) -> WSGI
         return applications[first](environ, start_response)
 
     return application
-
-
-def classic_api(global_conf: Mapping[str, str], **local_conf: str) -> WSGIApplication:
-    """paste.app_factory: the whole API in one section, as the configuration files of 2011 have it."""
-    return VersionNegotiationFilter(UnauthenticatedContextFilter(api_v1(global_conf, **local_conf)))

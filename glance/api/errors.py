@@ -1,9 +1,10 @@
-"""The one table from error codes to HTTP statuses, and the body of an error answer (spec-v1 2.13)."""
+"""The one table from error codes to HTTP statuses, and the body of an error answer (spec-v1 2.13, spec-v2 0.3)."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Literal
 
 import webob
 import webob.exc
@@ -13,30 +14,39 @@ from glance.errors import GlanceError
 
 LOG = logging.getLogger(__name__)
 
-#: code -> status in v1. A code that has no row takes the status of its nearest ancestor.
-STATUSES: dict[str, int] = {
-    errors.GlanceError.code: 500,
-    errors.Invalid.code: 400,
-    errors.ContentEncodingUnsupported.code: 415,
-    errors.NotAuthenticated.code: 401,
-    errors.Forbidden.code: 403,
-    errors.NotFound.code: 404,
-    errors.Conflict.code: 409,
-    errors.UploadLost.code: 412,
-    errors.LimitExceeded.code: 413,
-    errors.RangeNotSatisfiable.code: 416,
-    errors.Unavailable.code: 503,
+Version = Literal["v1", "v2"]
+
+#: code -> status in v1 and in v2. A code that has no row takes those of its nearest ancestor.
+STATUSES: dict[str, tuple[int, int]] = {
+    errors.GlanceError.code: (500, 500),
+    errors.Invalid.code: (400, 400),
+    errors.ContentTypeUnsupported.code: (400, 415),
+    errors.ContentEncodingUnsupported.code: (415, 415),
+    errors.StoreReadOnly.code: (400, 410),
+    errors.ImageTooLarge.code: (400, 413),
+    errors.NotAuthenticated.code: (401, 401),
+    errors.Forbidden.code: (403, 403),
+    errors.ImageDeleted.code: (403, 404),
+    errors.ShareForbidden.code: (404, 403),
+    errors.NotFound.code: (404, 404),
+    errors.Conflict.code: (409, 409),
+    errors.UploadLost.code: (412, 410),
+    errors.LimitExceeded.code: (413, 413),
+    errors.RangeNotSatisfiable.code: (416, 416),
+    errors.Unavailable.code: (503, 503),
 }
+_COLUMNS: dict[Version, int] = {"v1": 0, "v2": 1}
 
 
-def status_of(error: type[GlanceError]) -> int:
+def status_of(error: type[GlanceError], version: Version = "v1") -> int:
     """The HTTP status of an error class."""
-    return next(STATUSES[one.code] for one in error.__mro__ if issubclass(one, GlanceError) and one.code in STATUSES)
+    row = next(STATUSES[one.code] for one in error.__mro__ if issubclass(one, GlanceError) and one.code in STATUSES)
+    return row[_COLUMNS[version]]
 
 
-def respond(error: GlanceError) -> webob.Response:
+def respond(error: GlanceError, version: Version = "v1") -> webob.Response:
     """The answer to a request that failed: its status, and the message as HTML, JSON or text by the request's Accept header."""
-    answer = webob.exc.status_map[status_of(type(error))](detail=error.message)
+    answer = webob.exc.status_map[status_of(type(error), version)](detail=error.message)
     if isinstance(error, errors.RangeNotSatisfiable):
         answer.headers["Content-Range"] = f"bytes */{error.details['size']}"
     if isinstance(error, errors.Unavailable):
@@ -44,14 +54,14 @@ def respond(error: GlanceError) -> webob.Response:
     return answer
 
 
-def guarded(handle: Callable[[webob.Request], webob.Response]) -> Callable[[webob.Request], webob.Response]:
+def guarded(handle: Callable[[webob.Request], webob.Response], version: Version) -> Callable[[webob.Request], webob.Response]:
     """``handle`` with every exception turned into an answer; what is not ours is logged and told to nobody."""
 
     def guard(request: webob.Request) -> webob.Response:
         try:
             return handle(request)
         except GlanceError as error:
-            return respond(error)
+            return respond(error, version)
         except webob.exc.HTTPException as answer:
             return answer
         except Exception:

@@ -9,6 +9,16 @@ from glance import errors
 _ONE_RANGE = re.compile(r"bytes *= *([0-9]{0,30}) *- *([0-9]{0,30}) *\Z", re.IGNORECASE)
 
 
+def parse_strictly(header: str, size: int) -> tuple[int, int]:
+    """``parse`` for version 2, which refuses what version 1 ignores (spec-v2 3.2). Raises Invalid for several ranges, RangeNotSatisfiable."""
+    if "," in header:
+        raise errors.Invalid(reason="Only one range can be served in one request; ask for each in a request of its own.")
+    part = parse(header, size)
+    if part is None:
+        raise errors.RangeNotSatisfiable(size=size)
+    return part
+
+
 def parse(header: str, size: int) -> tuple[int, int] | None:
     """First byte and the one after the last that are asked of ``size`` bytes; None for a header that is to be ignored: of another unit, malformed,
     or with several ranges. Raises RangeNotSatisfiable."""

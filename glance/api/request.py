@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -68,10 +70,20 @@ class Request(webob.Request):
         return "" if self.versionless else "/v1"
 
     @property
+    def root_url(self) -> str:
+        """Scheme and host as clients know them, without a slash at the end."""
+        return str(self.settings.public_endpoint or self.host_url).rstrip("/")
+
+    @property
     def query(self) -> dict[str, str]:
         """The query parameters, the last one where a name repeats. Raises InvalidParameter unless they are UTF-8."""
+        return dict(self.query_pairs)
+
+    @property
+    def query_pairs(self) -> list[tuple[str, str]]:
+        """All query parameters in their order. Raises InvalidParameter unless they are UTF-8."""
         try:
-            return dict(self.GET)
+            return list(self.GET.items())
         except UnicodeDecodeError:
             raise errors.InvalidParameter(reason="The query string is not valid UTF-8.") from None
 
@@ -89,9 +101,23 @@ class Request(webob.Request):
         """The body as JSON, None when there is none. Raises BodyMalformed, LimitExceeded, ClientDisconnected."""
         body = self._whole_body() if self.has_data else b""
         try:
-            return orjson.loads(body) if body else None
-        except orjson.JSONDecodeError:
+            return _strict_json(body) if body else None
+        except (ValueError, RecursionError):
             raise errors.BodyMalformed(reason="Malformed JSON in request body.") from None
+
+    def json_object(self) -> dict[str, Any]:
+        """The body as a JSON object. Raises BodyMalformed, LimitExceeded, ClientDisconnected."""
+        if not self.has_data:
+            raise errors.BodyMalformed(reason="Body expected in request.")
+        document = self.json_document()
+        if not isinstance(document, dict):
+            raise errors.BodyMalformed(reason="Unexpected body type. Expected a JSON object.")
+        return document
+
+    def refuse_body(self) -> None:
+        """Raises BodyMalformed where a body comes with the request."""
+        if self.has_data:
+            raise errors.BodyMalformed(reason="A body is not expected with this request.")
 
     def _whole_body(self) -> bytes:
         too_long = errors.LimitExceeded(reason=f"The request body is longer than {JSON_LIMIT} bytes.")
@@ -113,6 +139,29 @@ def utf8(latin1: str, header: str) -> str:
         raise errors.InvalidHeader(header=f"{header.lower()} is not valid UTF-8") from None
 
 
+def _strict_json(body: bytes) -> Any:
+    """orjson refuses what is no JSON in UTF-8, too deep or too large a number; the standard library keeps whole numbers exact and shows every key.
+
+    Raises ValueError, also for a key that an object has twice, and RecursionError.
+    """
+    orjson.loads(body)
+    return json.loads(body, object_pairs_hook=_unique)
+
+
+def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise ValueError("an object has a key twice")
+        members[name] = value
+    return members
+
+
 def json_response(document: Any, status: int = 200) -> webob.Response:
     """``document`` as application/json."""
     return webob.Response(body=orjson.dumps(document), status=status, content_type="application/json", charset="UTF-8")
+
+
+def no_content() -> webob.Response:
+    """204."""
+    return webob.Response(status=204, content_type=None)

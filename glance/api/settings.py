@@ -13,6 +13,7 @@ class ApiSettings:
     public_endpoint: str | None = None
     versionless_api: bool = True
     enable_v1_api: bool = True
+    enable_v2_api: bool = True
     default_limit: int = 25
     max_limit: int = 1000
     integer_ids: bool = False

@@ -43,7 +43,7 @@ CLASSIC = {
     "glance.api.v1:app_factory": f"{_OURS}:api_v1",
     "glance.api.v1.router:app_factory": f"{_OURS}:api_v1",
     "glance.api.v1.router:API": f"{_OURS}:api_v1",
-    "glance.api.v2.router:API": f"{_OURS}:version_list",
+    "glance.api.v2.router:API": f"{_OURS}:api_v2",
     "glance.api.versions:app_factory": f"{_OURS}:version_list",
     "glance.api.versions:Versions": f"{_OURS}:version_list",
     "glance.api.versions:create_resource": f"{_OURS}:version_list",

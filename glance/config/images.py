@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from oslo_config import cfg
 
 from glance import errors
@@ -15,7 +17,20 @@ LIMITS = Section(
     (
         cfg.IntOpt("image_size_cap", default=1024**4, min=1, max=2**63 - 1, help="Bytes that the data of one image may have."),
         cfg.IntOpt("image_property_quota", default=128, min=-1, help="Custom properties that one image may have; -1 for any number."),
+        cfg.IntOpt("image_tag_quota", default=128, min=-1, help="Tags that one image may have; -1 for any number."),
         cfg.IntOpt("image_member_quota", default=128, min=-1, help="Projects that one image may be shared with; -1 for any number."),
+    ),
+)
+
+DATA = Section(
+    "Data",
+    (
+        cfg.StrOpt(
+            "hashing_algorithm",
+            default="sha512",
+            choices=sorted(hashlib.algorithms_guaranteed - {"shake_128", "shake_256"}),
+            help="Algorithm of os_hash_value, which version 2 of the API shows beside the MD5 checksum.",
+        ),
     ),
 )
 
@@ -59,6 +74,7 @@ API = Section(
     "API",
     (
         cfg.BoolOpt("enable_v1_api", default=True, help="Whether version 1 of the API is served."),
+        cfg.BoolOpt("enable_v2_api", default=True, help="Whether version 2 of the API is served."),
         cfg.BoolOpt(
             "enable_versionless_api",
             default=True,
@@ -81,7 +97,7 @@ API = Section(
 
 def read_limits(conf: cfg.ConfigOpts) -> Limits:
     """What one caller may ask for."""
-    return Limits(image_size=conf.image_size_cap, properties=conf.image_property_quota, members=conf.image_member_quota)
+    return Limits(image_size=conf.image_size_cap, properties=conf.image_property_quota, members=conf.image_member_quota, tags=conf.image_tag_quota)
 
 
 def read_formats(conf: cfg.ConfigOpts) -> Formats:
@@ -98,6 +114,7 @@ def read_api(conf: cfg.ConfigOpts) -> ApiSettings:
         public_endpoint=conf.public_endpoint,
         versionless_api=conf.enable_versionless_api,
         enable_v1_api=conf.enable_v1_api,
+        enable_v2_api=conf.enable_v2_api,
         default_limit=conf.limit_param_default,
         max_limit=conf.api_limit_max,
         integer_ids=conf.image_id_format == "integer",

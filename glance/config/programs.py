@@ -26,6 +26,7 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         images.API,
         images.IDS,
         images.LIMITS,
+        images.DATA,
         images.PAGING,
         access.IDENTITY,
         registry.CLIENT,

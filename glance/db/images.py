@@ -16,8 +16,9 @@ from glance.context import RequestContext
 from glance.db import query as sql
 from glance.db.locations import add_location
 from glance.db.mapping import IMAGE_FIELDS, from_image, to_image
-from glance.db.schema import image_locations, image_members, image_properties, images
+from glance.db.schema import image_locations, image_members, image_properties, image_tags, images
 from glance.db.steps import change, complete, lock_to_change
+from glance.db.tags import add_tags, set_tags
 from glance.db.transactions import Database
 from glance.model.image import Image, ImageChanges, ImageQuery, Location
 from glance.model.query import IdFormat
@@ -93,9 +94,11 @@ class SqlImages:
             created_at=now,
             updated_at=now,
             deleted_at=None,
+            tags=tuple(sorted(set(image.tags))),
         )
         connection.execute(insert(images), from_image(image))
         _add_properties(connection, image.id, image.properties, now)
+        add_tags(connection, image.id, image.tags, now)
         locations = tuple(add_location(connection, image.id, location, now) for location in image.locations)
         return replace(image, locations=locations)
 
@@ -126,6 +129,7 @@ class SqlImages:
         now = self._clock()
         image = change(connection, image, from_status, {**values, "updated_at": now})
         _set_properties(connection, image_id, changes, now)
+        set_tags(connection, image_id, changes, now)
         return complete(connection, [image])[0]
 
     def _activate(self, connection: Connection, ctx: RequestContext, image_id: str, location: Location | None, size: int) -> Image:
@@ -147,7 +151,7 @@ class SqlImages:
         now = self._clock()
         live = (image_locations.c.image_id == image_id) & (image_locations.c.status == "active")
         waiting = connection.execute(update(image_locations).where(live).values(status=PENDING_DELETE, updated_at=now)).rowcount
-        for table in (image_properties, image_members):
+        for table in (image_properties, image_tags, image_members):
             belongs = (table.c.image_id == image_id) & table.c.deleted.is_(False)
             connection.execute(update(table).where(belongs).values(deleted=True, deleted_at=now, updated_at=now))
         status = PENDING_DELETE if delayed and waiting else DELETED
@@ -176,7 +180,9 @@ def _set_properties(connection: Connection, image_id: str, changes: ImageChanges
             revived = {"value": value, "deleted": False, "deleted_at": None, "updated_at": now}
             connection.execute(update(image_properties).where(image_properties.c.id == there[name].id).values(revived))
     _add_properties(connection, image_id, {name: value for name, value in changes.properties.items() if name not in there}, now)
-    dropped = [row.id for name, row in there.items() if name not in changes.properties and not row.deleted] if changes.purge else []
+    dropped = [
+        row.id for name, row in there.items() if not row.deleted and name not in changes.properties and (changes.purge or name in changes.dropped)
+    ]
     if dropped:
         gone = {"deleted": True, "deleted_at": now, "updated_at": now}
         connection.execute(update(image_properties).where(image_properties.c.id.in_(dropped)).values(gone))

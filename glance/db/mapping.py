@@ -16,7 +16,7 @@ IMAGE_FIELDS = tuple(attribute.name for attribute in ATTRIBUTES)
 
 
 def to_image(row: RowMapping) -> Image:
-    """An image, its properties and locations not yet filled in."""
+    """An image, its properties, tags and locations not yet filled in."""
     return Image(**{name: row[name] for name in IMAGE_FIELDS})
 
 
@@ -45,7 +45,7 @@ def from_location(image_id: str, location: Location, now: datetime) -> dict[str,
 
 def to_member(row: RowMapping) -> Member:
     """A membership that has not ended."""
-    return Member(row["image_id"], row["member"], row["can_share"], row["status"])
+    return Member(row["image_id"], row["member"], row["can_share"], row["status"], row["created_at"], row["updated_at"])
 
 
 def to_upload(row: RowMapping) -> Upload:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,7 @@ from glance.db.schema import image_members, images
 from glance.db.steps import lock
 from glance.db.transactions import Database
 from glance.model import visibility
-from glance.model.image import Member, Membership
+from glance.model.image import Member, Membership, MemberStatus
 
 _MEMBERS = select(image_members).where(image_members.c.deleted.is_(False)).order_by(image_members.c.id)
 
@@ -34,6 +35,12 @@ class SqlMembers:
 
     def put(self, ctx: RequestContext, image_id: str, memberships: Sequence[Membership], *, replace: bool, maximum: int) -> None:
         self._database.write(self._put, ctx, image_id, memberships, replace=replace, maximum=maximum)
+
+    def add(self, ctx: RequestContext, image_id: str, member: str, *, maximum: int) -> Member:
+        return self._database.write(self._add, ctx, image_id, member, maximum=maximum)
+
+    def answer(self, ctx: RequestContext, image_id: str, member: str, status: MemberStatus) -> Member:
+        return self._database.write(self._answer, ctx, image_id, member, status)
 
     def remove(self, ctx: RequestContext, image_id: str, member: str) -> None:
         self._database.write(self._remove, ctx, image_id, member)
@@ -55,14 +62,38 @@ class SqlMembers:
     ) -> None:
         there = _lock_to_share(connection, ctx, image_id)
         asked = {one.member: one.can_share for one in memberships}
-        live = {name for name, row in there.items() if not row.deleted}
+        live = _live(there)
         after = set(asked) if replace else live | set(asked)
-        if 0 <= maximum < len(after) and after - live:
-            raise errors.MemberQuotaExceeded(attempted=len(after), maximum=maximum)
+        _check_quota(live, after, maximum)
         now = self._clock()
         for member, can_share in asked.items():
             _set(connection, image_id, there.get(member), member, can_share, now)
         _drop(connection, [there[name].id for name in live - after], now)
+
+    def _add(self, connection: Connection, ctx: RequestContext, image_id: str, member: str, *, maximum: int) -> Member:
+        there = _lock_to_share(connection, ctx, image_id)
+        live = _live(there)
+        if member in live:
+            raise errors.MemberExists(member=member, image_id=image_id)
+        _check_quota(live, live | {member}, maximum)
+        now = self._clock()
+        _set(connection, image_id, there.get(member), member, None, now)
+        return Member(image_id, member, created_at=now, updated_at=now)
+
+    def _answer(self, connection: Connection, ctx: RequestContext, image_id: str, member: str, status: MemberStatus) -> Member:
+        image = lock(connection, ctx, image_id)
+        if image.deleted:
+            raise errors.ImageNotFound(image_id=image_id)
+        answers = ctx.is_admin or member == ctx.owner
+        asked = _MEMBERS.where(image_members.c.image_id == image_id, image_members.c.member == member)
+        row = connection.execute(asked).mappings().one_or_none()
+        if row is None or not (answers or visibility.owns(ctx, image)):
+            raise errors.MemberNotFound
+        if not answers:
+            raise errors.Forbidden(reason="Only the member itself may accept or reject an image.")
+        now = self._clock()
+        connection.execute(update(image_members).where(image_members.c.id == row["id"]).values(status=status, updated_at=now))
+        return dataclasses.replace(to_member(row), status=status, updated_at=now)
 
     def _remove(self, connection: Connection, ctx: RequestContext, image_id: str, member: str) -> None:
         there = _lock_to_share(connection, ctx, image_id).get(member)
@@ -92,20 +123,29 @@ def _lock_to_share(connection: Connection, ctx: RequestContext, image_id: str) -
     return there
 
 
+def _live(there: Mapping[str, Row[Any]]) -> set[str]:
+    return {name for name, row in there.items() if not row.deleted}
+
+
+def _check_quota(live: set[str], after: set[str], maximum: int) -> None:
+    if 0 <= maximum < len(after) and after - live:
+        raise errors.MemberQuotaExceeded(attempted=len(after), maximum=maximum)
+
+
 def _can_share(row: Row[Any] | None) -> bool:
     return row is not None and not row.deleted and bool(row.can_share)
 
 
 def _set(connection: Connection, image_id: str, row: Row[Any] | None, member: str, can_share: bool | None, now: datetime) -> None:
-    """Adds a member, revives it, or changes what it may do; None keeps that."""
+    """Adds a member, lets one that was removed begin anew, or changes what it may do; None keeps that."""
     if row is None:
         added = {"image_id": image_id, "member": member, "can_share": bool(can_share), "created_at": now, "updated_at": now}
         connection.execute(insert(image_members), added)
         return
     kept = _can_share(row) if can_share is None else can_share
+    anew = {"status": "pending", "created_at": now, "deleted": False, "deleted_at": None} if row.deleted else {}
     if row.deleted or kept != row.can_share:
-        values = {"can_share": kept, "deleted": False, "deleted_at": None, "updated_at": now}
-        connection.execute(update(image_members).where(image_members.c.id == row.id).values(values))
+        connection.execute(update(image_members).where(image_members.c.id == row.id).values(can_share=kept, updated_at=now, **anew))
 
 
 def _drop(connection: Connection, ids: Sequence[int], now: datetime) -> None:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true, tuple_
@@ -13,32 +14,45 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, t
 from glance import errors
 from glance.context import RequestContext
 from glance.db.mapping import IMAGE_FIELDS
-from glance.db.schema import image_members, image_properties, images
-from glance.model.image import SORT_KEYS, ImageQuery, Scope
+from glance.db.schema import image_members, image_properties, image_tags, images
+from glance.model.image import SORT_KEYS, Condition, Direction, ImageQuery, MemberStatus, Operator, Scope
 from glance.model.status import HIDDEN
-from glance.model.visibility import PUBLIC
+from glance.model.visibility import COMMUNITY, OPEN, PUBLIC
 
-Condition = ColumnElement[bool]
+Clause = ColumnElement[bool]
 
 #: The bare images; made once, since to name many columns takes long.
 IMAGES = select(*(images.c[name] for name in IMAGE_FIELDS))
 
-#: What a missing value is sorted as, and compared as with bounds.
+#: What a missing value is sorted as.
 _MISSING = {"name": "", "disk_format": "", "container_format": "", "size": 0}
 
+_COMPARISONS: dict[Operator, Callable[[Any, Any], Clause]] = {
+    "eq": eq,
+    "neq": ne,
+    "gt": gt,
+    "gte": ge,
+    "lt": lt,
+    "lte": le,
+    "in": lambda column, values: column.in_(values),
+}
 
-def may_see(ctx: RequestContext) -> Condition:
+
+def may_see(ctx: RequestContext) -> Clause:
     """The caller may know that the image exists."""
     return _may_have_seen(ctx) if ctx.is_admin else and_(_may_have_seen(ctx), images.c.deleted.is_(False))
 
 
-def listed(ctx: RequestContext, scope: Scope) -> Condition:
-    """The image is in the caller's lists, as far as visibility decides."""
-    if ctx.is_admin and scope == "all":
+def listed(ctx: RequestContext, scope: Scope, member_status: MemberStatus | None = None) -> Clause:
+    """The image is in the caller's lists, as far as visibility decides; memberships of other states do not count."""
+    if ctx.is_admin and scope in {"all", "everything"}:
         return true()
     if ctx.is_admin and scope == "private":
         return images.c.visibility != PUBLIC
-    return or_(images.c.visibility == PUBLIC, *_own(ctx))
+    if ctx.is_admin and scope == "accessible":
+        return or_(images.c.visibility != COMMUNITY, *_owned(ctx))
+    shown = sorted(OPEN) if scope == "everything" else [PUBLIC]
+    return or_(images.c.visibility.in_(shown), *_owned(ctx), *_shared(ctx, member_status))
 
 
 def image(ctx: RequestContext, image_id: str) -> Select[Any]:
@@ -48,37 +62,43 @@ def image(ctx: RequestContext, image_id: str) -> Select[Any]:
 
 def page(ctx: RequestContext, query: ImageQuery, after: Sequence[Any] | None) -> Select[Any]:
     """The images that ``query`` asks for; ``after`` is the position of the last image of the page before, as ``position`` selects it."""
-    keys = _sort_keys(query)
-    conditions = [listed(ctx, query.scope), *_shown(ctx, query), *_filters(query)]
+    order = _order(query)
+    clauses = [listed(ctx, query.scope, query.member_status), *_shown(ctx, query), *_filters(query)]
     if after is not None:
-        here, there = tuple_(*keys), tuple_(*after, types=[key.type for key in keys])
-        conditions.append(here > there if query.sort_dir == "asc" else here < there)
-    order = [key.asc() if query.sort_dir == "asc" else key.desc() for key in keys]
-    return IMAGES.where(*conditions).order_by(*order).limit(query.limit)
+        clauses.append(_behind(order, after))
+    sorting = [key.asc() if direction == "asc" else key.desc() for key, direction in order]
+    return IMAGES.where(*clauses).order_by(*sorting).limit(query.limit)
 
 
 def position(ctx: RequestContext, query: ImageQuery) -> Select[Any]:
     """Where the marker of ``query`` stands in its order, if the caller may see it there."""
     shown = [] if _shows_deleted(ctx, query) else [images.c.deleted.is_(False)]
-    return select(*_sort_keys(query)).where(images.c.id == query.marker, _may_have_seen(ctx), *shown)
+    return select(*(key for key, _direction in _order(query))).where(images.c.id == query.marker, _may_have_seen(ctx), *shown)
 
 
-def _may_have_seen(ctx: RequestContext) -> Condition:
+def _may_have_seen(ctx: RequestContext) -> Clause:
     """``may_see``, whether the image was deleted or not."""
     if ctx.is_admin:
         return true()
     unowned = [images.c.owner.is_(None)] if ctx.owner is not None else []
-    return or_(images.c.visibility == PUBLIC, *unowned, *_own(ctx))
+    return or_(images.c.visibility.in_(sorted(OPEN)), *unowned, *_owned(ctx), *_shared(ctx))
 
 
-def _own(ctx: RequestContext) -> Iterator[Condition]:
-    """The image belongs to the caller, or is shared with it; nothing for a caller who is nobody."""
+def _owned(ctx: RequestContext) -> Iterator[Clause]:
+    """The image belongs to the caller; nothing for a caller who is nobody."""
     if ctx.owner is not None:
         yield images.c.owner == ctx.owner
+
+
+def _shared(ctx: RequestContext, status: MemberStatus | None = None) -> Iterator[Clause]:
+    """The image is shared with the caller, who has answered ``status`` (None: anything); nothing for a caller who is nobody."""
+    if ctx.owner is not None:
+        answered = [] if status is None else [image_members.c.status == status]
         yield exists().where(
             image_members.c.image_id == images.c.id,
             image_members.c.member == ctx.owner,
             image_members.c.deleted.is_(False),
+            *answered,
         )
 
 
@@ -87,7 +107,7 @@ def _shows_deleted(ctx: RequestContext, query: ImageQuery) -> bool:
     return query.changes_since is not None or "status" in query.equal or (ctx.is_admin and query.deleted is True)
 
 
-def _shown(ctx: RequestContext, query: ImageQuery) -> Iterator[Condition]:
+def _shown(ctx: RequestContext, query: ImageQuery) -> Iterator[Clause]:
     if not _shows_deleted(ctx, query):
         yield images.c.deleted.is_(False)
         yield images.c.status.not_in(sorted(HIDDEN))
@@ -95,15 +115,11 @@ def _shown(ctx: RequestContext, query: ImageQuery) -> Iterator[Condition]:
         yield images.c.deleted.is_(query.deleted)
 
 
-def _filters(query: ImageQuery) -> Iterator[Condition]:
+def _filters(query: ImageQuery) -> Iterator[Clause]:
     for name, value in query.equal.items():
-        if name not in IMAGE_FIELDS:
-            raise errors.InvalidParameter(reason=f"Unsupported filter {name[:64]}")
-        yield images.c[name] == value
-    if query.size_min is not None:
-        yield _never_null("size") >= query.size_min
-    if query.size_max is not None:
-        yield _never_null("size") <= query.size_max
+        yield _column(name) == value
+    for condition in query.conditions:
+        yield _compared(condition)
     if query.changes_since is not None:
         yield images.c.updated_at > query.changes_since
     for name, value in query.properties.items():
@@ -113,15 +129,44 @@ def _filters(query: ImageQuery) -> Iterator[Condition]:
             image_properties.c.value == value,
             image_properties.c.deleted.is_(False),
         )
+    for tag in query.tags:
+        yield exists().where(image_tags.c.image_id == images.c.id, image_tags.c.value == tag, image_tags.c.deleted.is_(False))
 
 
-def _sort_keys(query: ImageQuery) -> list[ColumnElement[Any]]:
+def _compared(condition: Condition) -> Clause:
+    column = _column(condition.attribute)
+    return _COMPARISONS[condition.operator](_never_null("size") if condition.attribute == "size" else column, condition.value)
+
+
+def _column(name: str) -> ColumnElement[Any]:
+    if name not in IMAGE_FIELDS:
+        raise errors.InvalidParameter(reason=f"Unsupported filter {name[:64]}")
+    return images.c[name]
+
+
+def _order(query: ImageQuery) -> list[tuple[ColumnElement[Any], Direction]]:
     """What the list is sorted by: together unique, and never null."""
-    if query.sort_key not in SORT_KEYS:
-        raise errors.InvalidParameter(reason=f"Unsupported sort_key. Acceptable values: {', '.join(SORT_KEYS)}")
-    key = _never_null(query.sort_key)
-    others = [images.c[name] for name in ("created_at", "id") if name != query.sort_key]
-    return [images.c.id] if query.sort_key == "id" else [key, *others]
+    directions: dict[str, Direction] = {}
+    last: Direction = query.sort[-1][1] if query.sort else "desc"
+    for key, direction in (*query.sort, ("created_at", last), ("id", last)):
+        if key not in SORT_KEYS:
+            raise errors.InvalidParameter(reason=f"Unsupported sort_key. Acceptable values: {', '.join(SORT_KEYS)}")
+        if "id" not in directions:  # what follows the id decides nothing
+            directions.setdefault(key, direction)
+    return [(_never_null(key), direction) for key, direction in directions.items()]
+
+
+def _behind(order: Sequence[tuple[ColumnElement[Any], Direction]], after: Sequence[Any]) -> Clause:
+    """The image comes later in ``order`` than the position ``after``."""
+    keys = [key for key, _direction in order]
+    directions = {direction for _key, direction in order}
+    if len(directions) == 1:
+        # Comparing rows is what indexes can be used for.
+        here, there = tuple_(*keys), tuple_(*after, types=[key.type for key in keys])
+        return here > there if directions == {"asc"} else here < there
+    same = [key == value for key, value in zip(keys, after, strict=True)]
+    later = [key > value if direction == "asc" else key < value for (key, direction), value in zip(order, after, strict=True)]
+    return or_(*(and_(*same[:number], later[number]) for number in range(len(order))))
 
 
 def _never_null(name: str) -> ColumnElement[Any]:

@@ -58,6 +58,9 @@ images = _table(
     Column("min_ram", Integer, nullable=False, server_default="0"),
     Column("owner", String(255)),
     Column("protected", Boolean, nullable=False, server_default=false()),
+    Column("os_hidden", Boolean, nullable=False, server_default=false()),
+    Column("os_hash_algo", String(64)),
+    Column("os_hash_value", String(128)),
     *_history(),
     # One for each way that lists are read. There is none for status, visibility or deleted: a planner without statistics would take it,
     # and then sort all that it found.
@@ -78,6 +81,15 @@ image_properties = _table(
     UniqueConstraint("image_id", "name", name="uq_image_properties_image_id_name"),
     # PostgreSQL keeps long text in an index as a hash only, and a hash of one column only.
     Index("ix_image_properties_value", "value", mysql_length=255, mariadb_length=255, postgresql_using="hash"),
+)
+
+image_tags = _table(
+    "image_tags",
+    Column("id", Integer, primary_key=True),
+    _image_id("image_tags"),
+    Column("value", String(255), nullable=False),
+    *_history(),
+    UniqueConstraint("image_id", "value", name="uq_image_tags_image_id_value"),
 )
 
 image_locations = _table(

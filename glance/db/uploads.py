@@ -20,6 +20,9 @@ from glance.db.transactions import Database
 from glance.model.image import Image, StoredData, Upload
 from glance.model.status import ACTIVE, QUEUED, SAVING
 
+#: What an image says about its data; none of it holds for the data of the next attempt.
+_LEARNED = ("size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value")
+
 
 class SqlUploads:
     """``lease_seconds`` is how long a lease lasts without renewal; ``clock`` gives the time, UTC without zone."""
@@ -76,7 +79,14 @@ class SqlUploads:
 
     def _finish(self, connection: Connection, image_id: str, attempt: str, data: StoredData) -> Image:
         now = self._clock()
-        changes: dict[str, Any] = {"status": ACTIVE, "size": data.size, "checksum": data.checksum, "updated_at": now}
+        changes: dict[str, Any] = {
+            "status": ACTIVE,
+            "size": data.size,
+            "checksum": data.checksum,
+            "os_hash_algo": data.os_hash_algo,
+            "os_hash_value": data.os_hash_value,
+            "updated_at": now,
+        }
         if data.virtual_size is not None:
             changes["virtual_size"] = data.virtual_size
         image = _lock(connection, image_id)
@@ -94,7 +104,8 @@ class SqlUploads:
         if image is None or not _take_off(connection, image_id, attempt):
             return False
         if image.status == SAVING:
-            change(connection, image, {SAVING}, {"status": status, "updated_at": self._clock()})
+            forgotten = dict.fromkeys(_LEARNED) if status == QUEUED else {}
+            change(connection, image, {SAVING}, {"status": status, "updated_at": self._clock(), **forgotten})
         return True
 
     def _leases(self, connection: Connection) -> list[tuple[Upload, bool]]:

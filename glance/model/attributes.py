@@ -22,7 +22,7 @@ MAX_BIG_INTEGER = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One row. ``limit`` is the largest number of characters for text and the largest value for integers."""
+    """One row. ``limit`` is the largest number of characters for text and the largest value for integers; ``in_v1``: version 1 knows it."""
 
     name: str
     kind: Kind
@@ -30,6 +30,7 @@ class Attribute:
     doc: str
     limit: int | None = None
     in_brief: bool = False
+    in_v1: bool = True
 
 
 ATTRIBUTES: tuple[Attribute, ...] = (
@@ -41,7 +42,10 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("virtual_size", "integer", "free", "Size in bytes of the disk that a guest sees.", MAX_BIG_INTEGER),
     Attribute("checksum", "text", "measured", "MD5 of the data, 32 hexadecimal digits.", 32, in_brief=True),
     Attribute("status", "text", "fixed", "Where the image is in its life.", 30),
-    Attribute("visibility", "text", "free", "Who may see the image; v1 shows it as is_public.", 30),
+    Attribute("visibility", "text", "free", "Who may see the image; v1 shows it as is_public.", 30, in_v1=False),
+    Attribute("os_hidden", "boolean", "free", "True leaves the image out of lists that do not ask for hidden ones.", in_v1=False),
+    Attribute("os_hash_algo", "text", "fixed", "Algorithm of os_hash_value.", 64, in_v1=False),
+    Attribute("os_hash_value", "text", "fixed", "Digest of the data, hexadecimal.", 128, in_v1=False),
     Attribute("protected", "boolean", "free", "True while the image must not be deleted."),
     Attribute("min_disk", "integer", "free", "Smallest disk in GB that the image boots on.", MAX_INTEGER),
     Attribute("min_ram", "integer", "free", "Smallest memory in MB that the image boots with.", MAX_INTEGER),

@@ -10,8 +10,10 @@ from typing import Any, Literal
 from glance.model.status import QUEUED
 
 LocationStatus = Literal["active", "pending_delete", "deleted"]
-Scope = Literal["default", "private", "all"]
+Scope = Literal["default", "private", "all", "accessible", "everything"]
 Direction = Literal["asc", "desc"]
+Operator = Literal["eq", "neq", "gt", "gte", "lt", "lte", "in"]
+MemberStatus = Literal["pending", "accepted", "rejected"]
 #: What an image falls to when its upload fails: v1 kills it, v2 lets it be uploaded again.
 OnFailure = Literal["killed", "queued"]
 
@@ -29,7 +31,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One image. Times are UTC without zone; sizes are bytes, ``min_disk`` is GB, ``min_ram`` is MB.
+    """One image. Times are UTC without zone; sizes are bytes, ``min_disk`` is GB, ``min_ram`` is MB; tags are sorted, each once.
 
     ``created_at`` and ``updated_at`` are None only before the registry has stored the image.
     """
@@ -51,7 +53,11 @@ class Image:
     created_at: datetime | None = None
     updated_at: datetime | None = None
     deleted_at: datetime | None = None
+    os_hidden: bool = False
+    os_hash_algo: str | None = None
+    os_hash_value: str | None = None
     properties: Mapping[str, str | None] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
     locations: tuple[Location, ...] = ()
 
     @property
@@ -66,12 +72,14 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A project that an image is shared with. ``can_share`` (v1) lets it share the image on."""
+    """A project that an image is shared with. ``can_share`` (v1) lets it share the image on; ``status`` (v2) is what the project thinks of it."""
 
     image_id: str
     member: str
     can_share: bool = False
-    status: str = "pending"
+    status: MemberStatus = "pending"
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +91,33 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """A core attribute compared with a value, or found "in" several."""
+
+    attribute: str
+    operator: Operator
+    value: str | int | datetime | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ImageQuery:
     """Everything that a list can ask. All conditions are joined by AND, and none can widen what the caller may see.
 
-    ``equal`` maps core attributes to the value they must have, ``properties`` custom ones. ``scope`` is honoured for administrators
-    only: "default" is what an ordinary caller with the same owner would see, "private" what is not public, "all" everything.
-    ``changes_since`` is exclusive and includes deleted images; ``marker`` is the id after which the page starts.
+    ``equal`` maps core attributes to the value they must have, ``properties`` custom ones; ``conditions`` compare otherwise, a missing size
+    counting as 0; ``tags`` must all be there. ``scope`` is explained in ``glance.model.visibility.listed``; ``member_status`` None lets
+    memberships of every state count. ``changes_since`` is exclusive and includes deleted images. ``sort`` names keys with their directions, the
+    most important first; creation time and id, in the direction of the last, follow. ``marker`` is the id after which the page starts.
     """
 
     equal: Mapping[str, str | int | bool] = field(default_factory=dict)
+    conditions: tuple[Condition, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
-    size_min: int | None = None
-    size_max: int | None = None
+    tags: tuple[str, ...] = ()
+    member_status: MemberStatus | None = None
     changes_since: datetime | None = None
     deleted: bool | None = None
     scope: Scope = "default"
-    sort_key: str = "created_at"
-    sort_dir: Direction = "desc"
+    sort: tuple[tuple[str, Direction], ...] = (("created_at", "desc"),)
     marker: str | None = None
     limit: int | None = None
 
@@ -109,11 +127,16 @@ SORT_KEYS = ("name", "status", "container_format", "disk_format", "size", "id", 
 
 @dataclass(frozen=True, slots=True)
 class ImageChanges:
-    """What an update changes: ``values`` by attribute name; ``properties`` are set, and all others dropped when ``purge`` is on."""
+    """What an update changes: ``values`` by attribute name; ``properties`` are set, those ``dropped`` are removed, and with ``purge`` all that
+    are not set. ``tags`` replace all there are, None keeps them; then ``tag`` is added and ``untag`` removed."""
 
     values: Mapping[str, object] = field(default_factory=dict)
     properties: Mapping[str, str | None] = field(default_factory=dict)
+    dropped: frozenset[str] = frozenset()
     purge: bool = False
+    tags: tuple[str, ...] | None = None
+    tag: str | None = None
+    untag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +162,5 @@ class StoredData:
     size: int
     checksum: str | None
     virtual_size: int | None = None
+    os_hash_algo: str | None = None
+    os_hash_value: str | None = None

@@ -9,7 +9,7 @@ from typing import Literal
 
 from glance import errors
 from glance.model.attributes import MAX_BIG_INTEGER, MAX_INTEGER
-from glance.model.image import SORT_KEYS, Direction, ImageQuery, Scope
+from glance.model.image import SORT_KEYS, Condition, Direction, ImageQuery, Operator, Scope
 
 IdFormat = Literal["uuid", "integer"]
 
@@ -18,6 +18,7 @@ MAX_PROPERTY_FILTERS = 128
 
 _PROPERTY_PREFIX = "property-"
 _TEXT_FILTERS = ("name", "status", "container_format", "disk_format")
+_BOUNDS: dict[str, Operator] = {"size_min": "gte", "size_max": "lte"}
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _SCOPES: dict[str, Scope] = {"true": "default", "1": "default", "false": "private", "0": "private", "none": "all"}
 _DIRECTIONS: tuple[Direction, ...] = ("asc", "desc")
@@ -40,14 +41,12 @@ def parse(params: Mapping[str, str], *, is_admin: bool, default_limit: int, max_
     _refuse_nul(params)
     return ImageQuery(
         equal=_equal(params),
+        conditions=_bounds(params),
         properties=_properties(params),
-        size_min=_size(params, "size_min"),
-        size_max=_size(params, "size_max"),
         changes_since=_changes_since(params),
         deleted=_boolean(params, "deleted") if is_admin else None,
         scope=_scope(params) if is_admin else "default",
-        sort_key=_sort_key(params),
-        sort_dir=_sort_dir(params),
+        sort=((_sort_key(params), _sort_dir(params)),),
         marker=_marker(params, id_format),
         limit=_limit(params, default_limit, max_limit),
     )
@@ -95,10 +94,10 @@ def _properties(params: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _size(params: Mapping[str, str], name: str) -> int | None:
-    """Beyond what a size can be, all numbers say the same."""
-    size = _natural(params, name)
-    return None if size is None else min(size, MAX_BIG_INTEGER)
+def _bounds(params: Mapping[str, str]) -> tuple[Condition, ...]:
+    """What sizes are asked for. Beyond what a size can be, all numbers say the same."""
+    sizes = ((operator, _natural(params, name)) for name, operator in _BOUNDS.items())
+    return tuple(Condition("size", operator, min(size, MAX_BIG_INTEGER)) for operator, size in sizes if size is not None)
 
 
 def _natural(params: Mapping[str, str], name: str, maximum: int | None = None) -> int | None:

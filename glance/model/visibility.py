@@ -8,7 +8,10 @@ from glance.model.image import Image, Scope
 PUBLIC = "public"
 PRIVATE = "private"
 SHARED = "shared"
-VISIBILITIES = frozenset({PUBLIC, PRIVATE, SHARED})
+COMMUNITY = "community"
+VISIBILITIES = frozenset({PUBLIC, PRIVATE, SHARED, COMMUNITY})
+#: Everybody may see these.
+OPEN = frozenset({PUBLIC, COMMUNITY})
 
 
 def owns(ctx: RequestContext, image: Image) -> bool:
@@ -23,7 +26,7 @@ def may_see(ctx: RequestContext, image: Image, *, is_member: bool) -> bool:
     if image.deleted:
         return False
     unowned = image.owner is None and ctx.owner is not None  # whoever is nobody sees what is public only
-    return image.visibility == PUBLIC or unowned or owns(ctx, image) or is_member
+    return image.visibility in OPEN or unowned or owns(ctx, image) or is_member
 
 
 def may_change(ctx: RequestContext, image: Image) -> bool:
@@ -37,9 +40,16 @@ def may_share(ctx: RequestContext, image: Image, *, can_share: bool) -> bool:
 
 
 def listed(ctx: RequestContext, image: Image, *, is_member: bool, scope: Scope = "default") -> bool:
-    """True where a list contains the image, as far as visibility decides. ``scope`` counts for administrators only."""
-    if ctx.is_admin and scope == "all":
-        return True
-    if ctx.is_admin and scope == "private":
+    """True where a list contains the image, as far as visibility decides; ``is_member``: a membership of a state that the list asks for.
+
+    Scopes of v1 are "default", and for administrators "private" and "all"; those of v2 "accessible" (community images of others only
+    by asking) and "everything". What is for administrators means "default" to others.
+    """
+    in_default = image.visibility == PUBLIC or owns(ctx, image) or is_member
+    if scope == "everything":
+        return ctx.is_admin or in_default or image.visibility == COMMUNITY
+    if not ctx.is_admin or scope == "default":
+        return in_default
+    if scope == "private":
         return image.visibility != PUBLIC
-    return image.visibility == PUBLIC or owns(ctx, image) or is_member
+    return scope == "all" or image.visibility != COMMUNITY or owns(ctx, image)

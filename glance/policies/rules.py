@@ -26,12 +26,17 @@ RULES: tuple[Rule, ...] = (
     Rule("modify_image", "Change an image's metadata."),
     Rule("delete_image", "Delete an image."),
     Rule("publicize_image", "Make an image public.", "role:admin"),
+    Rule("communitize_image", "Make an image visible to whoever knows of it."),
+    Rule("deactivate", "Close an image's data to readers."),
+    Rule("reactivate", "Open it to them again."),
     Rule("download_image", "Read an image's data."),
     Rule("upload_image", "Store an image's data."),
     Rule("copy_from", "Let the service copy image data from a URL."),
     Rule("set_image_location", "Register a URL as an image's data."),
     Rule("get_members", "See who an image is shared with."),
-    Rule("modify_member", "Share an image."),
+    Rule("get_member", "See what one project thinks of a shared image."),
+    Rule("add_member", "Share an image with one more project."),
+    Rule("modify_member", "Share an image, or accept or reject one."),
     Rule("delete_member", "End the sharing of an image."),
 )
 

@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError, ProtocolError
 from glance import errors
 from glance.context import RequestContext, to_headers, unauthenticated
 from glance.interfaces import ImageRecords, LocationRecords, MemberRecords, UploadRecords
-from glance.model.image import Image, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
+from glance.model.image import Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
 from glance.registry import operations, wire
 from glance.registry.operations import Operation
 
@@ -237,6 +237,12 @@ class _Members:
 
     def put(self, ctx: RequestContext, image_id: str, memberships: Sequence[Membership], *, replace: bool, maximum: int) -> None:
         return self._call(operations.MEMBERS_PUT, ctx, image_id=image_id, memberships=memberships, replace=replace, maximum=maximum)
+
+    def add(self, ctx: RequestContext, image_id: str, member: str, *, maximum: int) -> Member:
+        return self._call(operations.MEMBERS_ADD, ctx, image_id=image_id, member=member, maximum=maximum)
+
+    def answer(self, ctx: RequestContext, image_id: str, member: str, status: MemberStatus) -> Member:
+        return self._call(operations.MEMBERS_ANSWER, ctx, image_id=image_id, member=member, status=status)
 
     def remove(self, ctx: RequestContext, image_id: str, member: str) -> None:
         return self._call(operations.MEMBERS_REMOVE, ctx, image_id=image_id, member=member)

@@ -13,9 +13,9 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from glance import errors
-from glance.model.image import Image, Location, Upload
-from glance.registry import wire
-from glance.registry.wire import FLAG, INTEGER, TEXT, Codec, Slot, listing, optional, pair
+from glance.model.image import Image, Location, Member, Upload
+from glance.registry import codec, wire
+from glance.registry.codec import FLAG, INTEGER, TEXT, WORDS, Codec, Slot, listing, optional, pair
 
 R = TypeVar("R")
 
@@ -52,11 +52,11 @@ class Operation(Generic[R]):
 
     def dump(self, arguments: Mapping[str, Any]) -> dict[str, object] | None:
         """The body of the request, None where there is none."""
-        return wire.dump_slots(self.body, arguments.__getitem__) if self.body else None
+        return codec.dump_slots(self.body, arguments.__getitem__) if self.body else None
 
     def load(self, parameters: Mapping[str, str], document: object) -> dict[str, Any]:
         """The arguments of a request: those of its path, and those of its body. Raises Invalid."""
-        return {**parameters, **wire.load_slots(self.body, document)}
+        return {**parameters, **codec.load_slots(self.body, document)}
 
 
 def pattern(path: str) -> re.Pattern[str]:
@@ -68,14 +68,14 @@ def _load_states(data: object) -> frozenset[str] | None:
     """Classic clients name one state."""
     if isinstance(data, str):
         return frozenset({data})
-    states = optional(listing(TEXT)).load(data)
-    return None if states is None else frozenset(states)
+    return optional(WORDS).load(data)
 
 
-_STATES: Codec[frozenset[str] | None] = Codec(lambda states: None if states is None else sorted(states), _load_states)
+_STATES: Codec[frozenset[str] | None] = Codec(optional(WORDS).dump, _load_states)
 
 _NOTHING: Slot[None] = Slot("", Codec(lambda _: None, lambda _: None), default=None)
 _IMAGE: Slot[Image] = Slot("image", wire.IMAGE)
+_MEMBER: Slot[Member] = Slot("member", wire.MEMBER)
 _MEMBERS = listing(wire.MEMBER)
 _HELD: Slot[bool] = Slot("held", FLAG)
 _LEASE: Codec[tuple[Upload, bool]] = pair(Slot("upload", wire.UPLOAD), Slot("expired", FLAG))
@@ -132,6 +132,15 @@ MEMBERS_PUT = Operation(
     (Slot("memberships", listing(wire.MEMBERSHIP)), Slot("replace", FLAG, default=True), Slot("maximum", INTEGER, default=-1)),
     _NOTHING,
 )
+MEMBERS_ADD = Operation(
+    "members",
+    "add",
+    "POST",
+    "/images/{image_id}/members",
+    (Slot("member_id", TEXT, "member"), Slot("maximum", INTEGER)),
+    _MEMBER,
+)
+MEMBERS_ANSWER = Operation("members", "answer", "POST", "/images/{image_id}/members/{member}", (Slot("status", wire.MEMBER_STATUS),), _MEMBER)
 MEMBERS_REMOVE = Operation("members", "remove", "DELETE", "/images/{image_id}/members/{member}", (), _NOTHING)
 MEMBERS_SHARED_WITH = Operation("members", "shared_with", "GET", "/shared-images/{member}", (), Slot("shared_images", _MEMBERS), repeatable=True)
 
@@ -152,6 +161,8 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     LOCATIONS_ERASED,
     MEMBERS_LIST,
     MEMBERS_PUT,
+    MEMBERS_ADD,
+    MEMBERS_ANSWER,
     MEMBERS_REMOVE,
     MEMBERS_SHARED_WITH,
 )

@@ -21,7 +21,7 @@ from glance.context import PLAIN_REQUEST_ID, RequestContext, from_headers, unaut
 from glance.interfaces import Registry
 from glance.model import query
 from glance.model.image import Image, Location
-from glance.registry import operations, wire
+from glance.registry import codec, operations, wire
 from glance.registry.operations import OPERATIONS, Operation
 
 LOG = logging.getLogger(__name__)
@@ -144,8 +144,8 @@ class RegistryApp:
 
     def _put_image(self, request: webob.Request, ctx: RequestContext, parameters: dict[str, str]) -> webob.Response:
         """``images.update``; a classic writer also sends what an update cannot change: the whole image back, or a location that is new."""
-        body = wire.load_object(_document(request))
-        given = dict(wire.load_object(body.get("image")))
+        body = codec.load_object(_document(request))
+        given = dict(codec.load_object(body.get("image")))
         if request.headers.get("X-Glance-Registry-Purge-Props", "").lower() == "true":
             given["purge_props"] = True
         update = operations.IMAGES_UPDATE.load(parameters, {**body, "image": given})
@@ -171,7 +171,7 @@ class RegistryApp:
 
     def _put_member(self, request: webob.Request, ctx: RequestContext, parameters: dict[str, str]) -> webob.Response:
         document = _document(request)
-        given = wire.Slot("member", wire.table(wire.ANYTHING), default={}).load(document)
+        given = codec.Slot("member", codec.table(codec.ANYTHING), default={}).load(document)
         membership = wire.MEMBERSHIP.load({**given, "member_id": parameters["member"]})
         self._registry.members.put(ctx, parameters["image_id"], [membership], replace=False, maximum=-1)
         return webob.Response(status=204, content_type=None)
@@ -206,7 +206,7 @@ def _document(request: webob.Request) -> object:
 
 def _new_image(ctx: RequestContext, document: object) -> object:
     """Classic writers leave out the status of an active image, and the owner when it is the caller."""
-    image = wire.load_object(wire.load_object(document).get("image"))
+    image = codec.load_object(codec.load_object(document).get("image"))
     return {"image": {"status": "active", "owner": ctx.owner, **image}}
 
 

@@ -1,176 +1,45 @@
 """Entities and errors as JSON.
 
-An image on this wire is the classic one (spec-v1 3): its attributes, ``properties``, ``is_public``, ``location`` and ``location_data``. ``dump``
-makes plain values that orjson can write, times included; ``load`` makes entities of what orjson has read, and raises Invalid for all else.
+An image on this wire is the classic one (spec-v1 3) with tags: its attributes, ``properties``, ``tags``, ``is_public``, ``location`` and
+``location_data``.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
-from typing import Any, Final, Generic, TypeVar
+from typing import Any
 
 from glance import errors
-from glance.model import properties
-from glance.model.attributes import ATTRIBUTES, BY_NAME, MAX_BIG_INTEGER
-from glance.model.image import SORT_KEYS, Image, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
-from glance.model.query import parse_time
+from glance.model import properties, tags
+from glance.model.attributes import ATTRIBUTES, BY_NAME
+from glance.model.image import SORT_KEYS, Condition, Image, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
 from glance.model.status import STATUSES
 from glance.model.visibility import PUBLIC, SHARED, VISIBILITIES
-
-T = TypeVar("T")
-S = TypeVar("S")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Codec(Generic[T]):
-    """How one kind of value travels."""
-
-    dump: Callable[[T], object]
-    load: Callable[[object], T]
-
-
-class _Required:
-    """Stands for the default of a slot that has none."""
-
-
-REQUIRED: Final = _Required()
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Slot(Generic[T]):
-    """A member of a JSON object: ``key`` there, ``name`` (where it differs) as attribute or argument here."""
-
-    key: str
-    codec: Codec[T]
-    name: str = ""
-    default: T | _Required = REQUIRED
-
-    @property
-    def argument(self) -> str:
-        return self.name or self.key
-
-    def load(self, document: object) -> T:
-        """The value in a JSON object. Raises Invalid, naming the key where nothing better is known."""
-        members = load_object(document)
-        if self.key not in members:
-            if isinstance(self.default, _Required):
-                raise errors.BodyMalformed(reason=f"'{self.key}' is missing.")
-            return self.default
-        try:
-            return self.codec.load(members[self.key])
-        except errors.BodyMalformed as error:
-            raise _named(self.key, error) from None
-
-
-def _named(key: str, error: errors.BodyMalformed) -> errors.BodyMalformed:
-    return errors.BodyMalformed(reason=f"'{key}': {error.message}")
-
-
-def load_object(data: object) -> dict[str, Any]:
-    """A JSON object as it is. Raises BodyMalformed for anything else."""
-    if not isinstance(data, dict):
-        raise errors.BodyMalformed(reason="An object is expected.")
-    return data
-
-
-def dump_slots(slots: Sequence[Slot[Any]], value_of: Callable[[str], Any]) -> dict[str, object]:
-    """A JSON object with every slot; ``value_of`` finds the value for a name."""
-    return {slot.key: slot.codec.dump(value_of(slot.argument)) for slot in slots}
-
-
-def load_slots(slots: Sequence[Slot[Any]], document: object) -> dict[str, Any]:
-    """The values of a JSON object by the slots' names; members without slot are ignored."""
-    return {slot.argument: slot.load(document) for slot in slots}
-
-
-def _same(value: T) -> T:
-    return value
-
-
-def _exactly(kind: type[T], expected: str) -> Codec[T]:
-    def load(data: object) -> T:
-        if type(data) is not kind:
-            raise errors.BodyMalformed(reason=f"{expected} is expected.")
-        return data
-
-    return Codec(_same, load)
-
-
-def _load_integer(data: object) -> int:
-    if type(data) is not int or data > MAX_BIG_INTEGER:
-        raise errors.BodyMalformed(reason="An integer is expected.")
-    return data
-
-
-def _load_time(data: object) -> datetime:
-    try:
-        return parse_time(TEXT.load(data))
-    except ValueError:
-        raise errors.BodyMalformed(reason="A time in the form of ISO 8601 is expected.") from None
-
-
-def optional(codec: Codec[T]) -> Codec[T | None]:
-    """The same, or null."""
-    return Codec(
-        lambda value: None if value is None else codec.dump(value),
-        lambda data: None if data is None else codec.load(data),
-    )
-
-
-def listing(codec: Codec[T]) -> Codec[Sequence[T]]:
-    """An array."""
-
-    def load(data: object) -> Sequence[T]:
-        if not isinstance(data, list):
-            raise errors.BodyMalformed(reason="An array is expected.")
-        return [codec.load(item) for item in data]
-
-    return Codec(lambda values: [codec.dump(value) for value in values], load)
-
-
-def table(codec: Codec[T]) -> Codec[Mapping[str, T]]:
-    """An object with any keys."""
-    return Codec(
-        lambda values: {key: codec.dump(value) for key, value in values.items()},
-        lambda data: {key: codec.load(value) for key, value in load_object(data).items()},
-    )
-
-
-def record(make: Callable[..., T], *slots: Slot[Any]) -> Codec[T]:
-    """An object with known keys; ``make`` is called with what its slots hold."""
-    return Codec(
-        lambda value: dump_slots(slots, lambda name: getattr(value, name)),
-        lambda data: make(**load_slots(slots, data)),
-    )
-
-
-def pair(first: Slot[T], second: Slot[S]) -> Codec[tuple[T, S]]:
-    """Two things that belong together, as an object."""
-    return Codec(
-        lambda value: {first.key: first.codec.dump(value[0]), second.key: second.codec.dump(value[1])},
-        lambda data: (first.load(data), second.load(data)),
-    )
-
-
-def one_of(*words: str) -> Codec[str]:
-    """One of a few words."""
-
-    def load(data: object) -> str:
-        if data not in words:
-            raise errors.BodyMalformed(reason=f"One of {', '.join(words)} is expected.")
-        return data
-
-    return Codec(_same, load)
-
-
-ANYTHING: Codec[object] = Codec(_same, _same)
-TEXT = _exactly(str, "A text")
-FLAG = _exactly(bool, "A truth value")
-INTEGER: Codec[int] = Codec(_same, _load_integer)
-TIME: Codec[datetime] = Codec(_same, _load_time)
+from glance.registry.codec import (
+    ANYTHING,
+    FLAG,
+    INTEGER,
+    KINDS,
+    TEXT,
+    TEXTS,
+    TIME,
+    WORDS,
+    Codec,
+    Slot,
+    at_key,
+    listing,
+    load_object,
+    load_slots,
+    one_of,
+    optional,
+    pair,
+    record,
+    same,
+    several,
+    table,
+)
 
 LOCATION = record(
     Location,
@@ -198,13 +67,18 @@ STORED_DATA = record(
     Slot("size", INTEGER),
     Slot("checksum", optional(TEXT)),
     Slot("virtual_size", optional(INTEGER)),
+    Slot("os_hash_algo", optional(TEXT)),
+    Slot("os_hash_value", optional(TEXT)),
 )
+MEMBER_STATUS = one_of("pending", "accepted", "rejected")
 MEMBER = record(
     Member,
     Slot("image_id", TEXT),
     Slot("member_id", TEXT, "member"),
     Slot("can_share", FLAG),
-    Slot("status", TEXT),
+    Slot("status", MEMBER_STATUS),
+    Slot("created_at", optional(TIME)),
+    Slot("updated_at", optional(TIME)),
 )
 MEMBERSHIP = record(
     Membership,
@@ -213,45 +87,60 @@ MEMBERSHIP = record(
 )
 
 
-def _load_condition(data: object) -> str | int | bool:
+def _load_value(data: object) -> str | int | bool:
     if isinstance(data, str | bool):
         return data
     return INTEGER.load(data)
 
 
-def _load_conditions(data: object) -> Mapping[str, str | int | bool]:
-    conditions = table(CONDITION).load(data)
-    unknown = conditions.keys() - BY_NAME.keys()
+def _load_equal(data: object) -> Mapping[str, str | int | bool]:
+    equal = table(_VALUE).load(data)
+    unknown = equal.keys() - BY_NAME.keys()
     if unknown:
         raise errors.BodyMalformed(reason=f"Images cannot be listed by {', '.join(sorted(unknown))}.")
-    return conditions
+    return equal
 
 
-CONDITION: Codec[str | int | bool] = Codec(_same, _load_condition)
+def _load_condition(data: object) -> Condition:
+    named = load_slots(_COMPARED, data)
+    kind = BY_NAME[named["attribute"]].kind
+    among = named["operator"] == "in"
+    if among and kind != "text":
+        raise errors.BodyMalformed(reason="Only texts are looked for among several.")
+    return Condition(**named, value=Slot("value", TEXTS if among else KINDS[kind]).load(data))
+
+
+_VALUE: Codec[str | int | bool] = Codec(same, _load_value)
+_COMPARED = (Slot("attribute", one_of(*BY_NAME)), Slot("operator", one_of("eq", "neq", "gt", "gte", "lt", "lte", "in")))
+CONDITION: Codec[Condition] = Codec(dataclasses.asdict, _load_condition)
 QUERY = record(
     ImageQuery,
-    Slot("equal", Codec(dict, _load_conditions)),
+    Slot("equal", Codec(dict, _load_equal)),
+    Slot("conditions", several(CONDITION)),
     Slot("properties", table(TEXT)),
-    Slot("size_min", optional(INTEGER)),
-    Slot("size_max", optional(INTEGER)),
+    Slot("tags", TEXTS),
+    Slot("member_status", optional(MEMBER_STATUS)),
     Slot("changes_since", optional(TIME)),
     Slot("deleted", optional(FLAG)),
-    Slot("scope", one_of("default", "private", "all")),
-    Slot("sort_key", one_of(*SORT_KEYS)),
-    Slot("sort_dir", one_of("asc", "desc")),
+    Slot("scope", one_of("default", "private", "all", "accessible", "everything")),
+    Slot("sort", several(pair(Slot("key", one_of(*SORT_KEYS)), Slot("direction", one_of("asc", "desc"))))),
     Slot("marker", optional(TEXT)),
     Slot("limit", optional(INTEGER)),
 )
 
-_KINDS: dict[str, Codec[Any]] = {"text": TEXT, "integer": INTEGER, "boolean": FLAG, "time": TIME}
 _IS_PUBLIC = Slot("is_public", FLAG)
 _PROPERTIES = Slot("properties", optional(PROPERTIES), default=None)
+_TAGS = Slot("tags", optional(TEXTS), default=None)
+_PURGE = Slot("purge_props", FLAG, default=False)
+_DROPPED = Slot("drop_props", WORDS, default=frozenset())
+_TAG = Slot("tag", optional(TEXT), default=None)
+_UNTAG = Slot("untag", optional(TEXT), default=None)
 _LOCATION_DATA = Slot("location_data", LOCATIONS)
 _CLASSIC_LOCATION = Slot("location", TEXT)
 _NAMES = tuple(attribute.name for attribute in ATTRIBUTES)
 _VALUES = attrgetter(*_NAMES)
 #: Images are most of what travels, so their attributes have a loop of their own instead of slots.
-_LOADERS = tuple((attribute.name, _KINDS[attribute.kind].load) for attribute in ATTRIBUTES)
+_LOADERS = tuple((attribute.name, KINDS[attribute.kind].load) for attribute in ATTRIBUTES)
 _NULLABLE = frozenset(field.name for field in dataclasses.fields(Image) if field.default is None)
 #: Of ids the registry itself knows what is wrong with them.
 _CHECKED = tuple(attribute for attribute in ATTRIBUTES if attribute.name != "id")
@@ -270,6 +159,7 @@ def _dump_image(image: Image) -> dict[str, object]:
         **dict(zip(_NAMES, _VALUES(image), strict=True)),
         "is_public": image.visibility == PUBLIC,
         "properties": dict(image.properties),
+        "tags": image.tags,
         "location": location.url if location else None,
         "location_data": LOCATIONS.dump(image.locations),
     }
@@ -279,6 +169,7 @@ def _load_image(data: object) -> Image:
     members = load_object(data)
     values = _attributes(members)
     values["properties"] = _properties(members)
+    values["tags"] = _TAGS.load(members) or ()
     values["locations"] = load_locations(members)
     return Image(**{"id": "", **values})
 
@@ -294,20 +185,29 @@ def load_locations(image: Mapping[str, object]) -> tuple[Location, ...]:
 
 def _load_new_image(data: object) -> Image:
     image = _load_image(data)
-    _check({attribute.name: getattr(image, attribute.name) for attribute in ATTRIBUTES}, image.properties)
+    _check({attribute.name: getattr(image, attribute.name) for attribute in ATTRIBUTES}, image.properties, image.tags)
     return image
 
 
 def _dump_changes(changes: ImageChanges) -> dict[str, object]:
-    return {**changes.values, "properties": PROPERTIES.dump(changes.properties), "purge_props": changes.purge}
+    return {
+        **changes.values,
+        "properties": PROPERTIES.dump(changes.properties),
+        "purge_props": changes.purge,
+        "drop_props": WORDS.dump(changes.dropped),
+        "tags": changes.tags,
+        "tag": changes.tag,
+        "untag": changes.untag,
+    }
 
 
 def _load_changes(data: object) -> ImageChanges:
     members = load_object(data)
     values = {name: value for name, value in _attributes(members).items() if name not in _NEVER_CHANGED}
     named = _properties(members)
-    _check(values, named)
-    return ImageChanges(values, named, Slot("purge_props", FLAG, default=False).load(members))
+    words, added = _TAGS.load(members), _TAG.load(members)
+    _check(values, named, (*(words or ()), *([] if added is None else [added])))
+    return ImageChanges(values, named, _DROPPED.load(members), _PURGE.load(members), words, added, _UNTAG.load(members))
 
 
 IMAGE: Codec[Image] = Codec(_dump_image, _load_image)
@@ -327,7 +227,7 @@ def _attributes(members: Mapping[str, object]) -> dict[str, Any]:
             elif name in members and name in _NULLABLE:
                 values[name] = None
     except errors.BodyMalformed as error:
-        raise _named(name, error) from None
+        raise at_key(name, error) from None
     if values.get("status", "queued") not in STATUSES:
         raise errors.Invalid(reason=f"Invalid image status '{values['status'][:64]}' for image.")
     if members.get("is_public") is not None:
@@ -348,9 +248,10 @@ def _properties(members: Mapping[str, object]) -> Mapping[str, str | None]:
     return _PROPERTIES.load(members) or {}
 
 
-def _check(values: Mapping[str, object], named: Mapping[str, str | None]) -> None:
+def _check(values: Mapping[str, object], named: Mapping[str, str | None], words: Iterable[str]) -> None:
     """Raises InvalidValue for what a database could not keep."""
     properties.check(named.items())
+    tags.check(words)
     for attribute in _CHECKED:
         value = values.get(attribute.name)
         if isinstance(value, str) and ("\0" in value or len(value) > (attribute.limit or len(value))):
@@ -371,8 +272,8 @@ def dump_error(error: errors.GlanceError) -> dict[str, object]:
 
 def load_error(document: object) -> errors.GlanceError:
     """The error in a JSON document, of the class that was raised. Raises BodyMalformed for one that this program does not know."""
-    content = Slot("error", Codec(_same, load_object)).load(document)
-    details = Slot("details", Codec(_same, load_object)).load(content)
+    content = Slot("error", Codec(same, load_object)).load(document)
+    details = Slot("details", Codec(same, load_object)).load(content)
     try:
         return _ERRORS[Slot("code", TEXT).load(content)](**details)
     except (KeyError, TypeError):

@@ -20,6 +20,7 @@ class Limits:
     image_size: int = 1024**4
     properties: int = 128
     members: int = 128
+    tags: int = 128
 
     def check_image_size(self, size: int | None) -> None:
         """Raises ImageTooLarge for a size, where one is known, that no image may have."""
@@ -39,4 +40,5 @@ class Services:
     worker: Callable[[], str]
     limits: Limits = field(default_factory=Limits)
     formats: Formats = field(default_factory=Formats)
+    hashing_algorithm: str = "sha512"
     delayed_delete: bool = False

@@ -11,10 +11,15 @@ from glance.service import Services, images
 from glance.service.authorize import authorize
 
 
-def get_readable(services: Services, ctx: RequestContext, image_id: str) -> Image:
-    """An image whose data the caller may read now. Raises ImageNotFound, PolicyForbids, ImageDeactivated, ImageNotActive."""
-    image = images.get(services, ctx, image_id)
+def get_readable(services: Services, ctx: RequestContext, image_id: str, *, strict: bool = False) -> Image:
+    """An image whose data the caller may read now. ``strict`` opens deactivated ones to administrators, and deleted ones to nobody.
+
+    Raises ImageNotFound, PolicyForbids, ImageDeactivated, ImageNotActive.
+    """
+    image = images.get(services, ctx, image_id, strict=strict)
     authorize(services, ctx, "download_image", image)
+    if image.status == DEACTIVATED and strict and ctx.is_admin:
+        return image
     if image.status == DEACTIVATED:
         raise errors.ImageDeactivated(image_id=image.id)
     if image.status != ACTIVE:

@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from glance import errors
 from glance.context import RequestContext
-from glance.model import properties
+from glance.model import properties, visibility
+from glance.model import tags as model_tags
 from glance.model.image import Image, ImageChanges, ImageQuery
-from glance.model.status import COMPLETE, DELETED, PENDING_DELETE, QUEUED
-from glance.model.visibility import PUBLIC
+from glance.model.status import ACTIVE, COMPLETE, DEACTIVATED, DELETED, PENDING_DELETE, QUEUED
+from glance.model.visibility import COMMUNITY, PUBLIC
 from glance.service import Services
 from glance.service.authorize import authorize, authorize_change
 from glance.service.data_sources import DataSource
 from glance.service.erasing import erase_condemned
 
 FORMATS = frozenset({"disk_format", "container_format"})
+#: Visibilities that reach beyond a project, and the rules that allow them.
+PUBLISHING = {PUBLIC: "publicize_image", COMMUNITY: "communitize_image"}
 
 
-def create(services: Services, ctx: RequestContext, draft: Image, source: DataSource | None = None, *, store: str | None = None) -> Image:
+def create(
+    services: Services,
+    ctx: RequestContext,
+    draft: Image,
+    source: DataSource | None = None,
+    *,
+    store: str | None = None,
+    strict: bool = False,
+) -> Image:
     """Makes an image of the attributes of ``draft`` and gives it the data of ``source``, if any; without one it is queued.
 
-    ``draft.size`` and ``draft.checksum`` are what the caller expects of the data; ``draft.owner`` counts for administrators only. ``store`` is
-    where the data are meant to go. Everything that can be refused is refused before the id is taken. Raises Invalid, Forbidden, ImageExists,
-    LimitExceeded, and what the source raises.
+    ``draft.size`` and ``draft.checksum`` are what the caller expects of the data; ``draft.owner`` counts for administrators only: that of others
+    is ignored, or refused where ``strict``. ``store`` is where the data are meant to go. Everything that can be refused is refused before the
+    id is taken. Raises Invalid, Forbidden, ImageExists, LimitExceeded, and what the source raises.
     """
     authorize_change(services, ctx, "add_image")
-    if draft.visibility == PUBLIC:
-        authorize_change(services, ctx, "publicize_image")
+    _authorize_visibility(services, ctx, draft.visibility)
     draft = _completed(services, draft)
     if not ctx.is_admin:
+        if strict and draft.owner not in {None, ctx.owner}:
+            raise errors.OwnerForbidden(owner=str(draft.owner))
         draft = replace(draft, owner=ctx.owner)
+    _check_tags(services, draft.tags)
     _check_properties(services, draft.properties)
     services.limits.check_image_size(draft.size)
     if store is not None:
@@ -42,9 +55,11 @@ def create(services: Services, ctx: RequestContext, draft: Image, source: DataSo
     return image if source is None else source.attach(services, ctx, image)
 
 
-def get(services: Services, ctx: RequestContext, image_id: str) -> Image:
-    """The metadata of one image; administrators also see deleted ones. Raises ImageNotFound, PolicyForbids."""
+def get(services: Services, ctx: RequestContext, image_id: str, *, strict: bool = False) -> Image:
+    """The metadata of one image; administrators also see deleted ones, unless ``strict``. Raises ImageNotFound, PolicyForbids."""
     image = services.registry.images.get(ctx, image_id)
+    if strict and image.deleted:
+        raise errors.ImageNotFound(image_id=image_id)
     authorize(services, ctx, "get_image", image)
     return image
 
@@ -63,18 +78,24 @@ def update(
     source: DataSource | None = None,
     *,
     unchanged: Mapping[str, object] | None = None,
+    strict: bool = False,
 ) -> Image:
     """Applies ``changes``, then gives a queued image the data of ``source``.
 
-    ``unchanged`` are values that the caller states without being able to change them. Raises AttributeForbidden where one differs from the
-    stored value, NotQueued for data on an image that has some, Invalid, Forbidden, ImageNotFound, and what the source raises.
+    ``unchanged`` are values that the caller states without being able to change them. ``strict`` tells whoever sees the image that it may not
+    change it, and refuses a change of the owner instead of ignoring it, and of the formats once the image has left its queue. Raises
+    AttributeForbidden where a stated value differs from the stored one, NotQueued for data on an image that has some, Invalid, Forbidden,
+    ImageNotFound, and what the source raises.
     """
     image = services.registry.images.get(ctx, image_id)
     authorize_change(services, ctx, "modify_image", image)
     if image.status in {DELETED, PENDING_DELETE}:
         raise errors.ImageDeleted(action="update")
-    if changes.values.get("visibility") == PUBLIC != image.visibility:
-        authorize_change(services, ctx, "publicize_image", image)
+    if changes.values.get("visibility", image.visibility) != image.visibility:
+        _authorize_visibility(services, ctx, str(changes.values["visibility"]), image)
+    if strict:
+        _check_may_change(ctx, image, "update")
+        _check_fixed(ctx, image, changes)
     _check_unchanged(image, unchanged or {})
     if source is not None and image.status != QUEUED:
         raise source.refusal(image)
@@ -82,22 +103,101 @@ def update(
     if source is not None:
         learned = source.check(services, ctx, image.changed(changes.values))
         changes = replace(changes, values={**changes.values, "size": learned.size})
-    if changes.values or changes.properties or changes.purge:
+    if changes != ImageChanges():
         image = services.registry.images.update(ctx, image_id, changes, frozenset({image.status}))
     return image if source is None else source.attach(services, ctx, image)
 
 
-def delete(services: Services, ctx: RequestContext, image_id: str) -> None:
+def delete(services: Services, ctx: RequestContext, image_id: str, *, strict: bool = False) -> None:
     """Deletes an image: the record first, so that nobody can start to read it, then its data (CVE-2012-4573).
+
+    ``strict`` tells whoever sees the image that it may not delete it, and nobody that there was one.
 
     Raises ImageNotFound, ImageGone, ImageProtected, ImageForbidden, PolicyForbids. Data that cannot be erased now is left to recovery.
     """
     image = services.registry.images.get(ctx, image_id)
     authorize_change(services, ctx, "delete_image", image)
+    if strict:
+        if image.deleted:
+            raise errors.ImageNotFound(image_id=image_id)
+        _check_may_change(ctx, image, "delete")
     deleted = services.registry.images.delete(ctx, image_id, delayed=services.delayed_delete)
     if deleted.status == DELETED:
         for location in deleted.locations:
             erase_condemned(services, image_id, location)
+
+
+def attach(services: Services, ctx: RequestContext, image_id: str, source: DataSource) -> Image:
+    """Gives a queued image the data of ``source``. Raises NotQueued, ImageNotFound, PolicyForbids, and what the source raises."""
+    image = services.registry.images.get(ctx, image_id)
+    if image.deleted:
+        raise errors.ImageNotFound(image_id=image_id)
+    if image.status != QUEUED:
+        raise source.refusal(image)
+    source.check(services, ctx, image)
+    return source.attach(services, ctx, image)
+
+
+def deactivate(services: Services, ctx: RequestContext, image_id: str) -> Image:
+    """Closes an active image's data to readers; fine where they are closed. Raises StatusForbidden, ImageNotFound, PolicyForbids."""
+    return _switch(services, ctx, image_id, "deactivate", ACTIVE, DEACTIVATED)
+
+
+def reactivate(services: Services, ctx: RequestContext, image_id: str) -> Image:
+    """Opens them again; fine where they are open. Raises as ``deactivate`` does."""
+    return _switch(services, ctx, image_id, "reactivate", DEACTIVATED, ACTIVE)
+
+
+def tag(services: Services, ctx: RequestContext, image_id: str, name: str) -> Image:
+    """Adds a tag; fine where it is there. Raises InvalidValue, TagQuotaExceeded, ImageNotFound, ImageForbidden, PolicyForbids."""
+    image = get(services, ctx, image_id, strict=True)
+    authorize_change(services, ctx, "modify_image", image)
+    _check_may_change(ctx, image, "update")
+    _check_tags(services, {*image.tags, name})
+    return services.registry.images.update(ctx, image_id, ImageChanges(tag=name))
+
+
+def untag(services: Services, ctx: RequestContext, image_id: str, name: str) -> Image:
+    """Removes a tag. Raises TagNotFound, and as ``tag`` does."""
+    image = get(services, ctx, image_id, strict=True)
+    authorize_change(services, ctx, "modify_image", image)
+    _check_may_change(ctx, image, "update")
+    return services.registry.images.update(ctx, image_id, ImageChanges(untag=name))
+
+
+def _switch(services: Services, ctx: RequestContext, image_id: str, rule: str, old: str, new: str) -> Image:
+    image = get(services, ctx, image_id, strict=True)
+    authorize_change(services, ctx, rule, image)
+    if image.status == new:
+        return image
+    if image.status != old:
+        raise errors.StatusForbidden(action=rule, status=image.status)
+    return services.registry.images.update(ctx, image_id, ImageChanges({"status": new}), frozenset({old}))
+
+
+def _authorize_visibility(services: Services, ctx: RequestContext, wanted: str, image: Image | None = None) -> None:
+    if wanted in PUBLISHING:
+        authorize_change(services, ctx, PUBLISHING[wanted], image)
+
+
+def _check_may_change(ctx: RequestContext, image: Image, action: str) -> None:
+    if not visibility.may_change(ctx, image):
+        raise errors.ImageForbidden(action=action, image_id=image.id)
+
+
+def _check_fixed(ctx: RequestContext, image: Image, changes: ImageChanges) -> None:
+    fixed = set() if image.status == QUEUED else FORMATS
+    if not ctx.is_admin:
+        fixed = fixed | {"owner"}
+    for attribute in sorted(fixed & set(changes.values)):
+        if changes.values[attribute] != getattr(image, attribute):
+            raise errors.AttributeForbidden(attribute=attribute)
+
+
+def _check_tags(services: Services, tags: Collection[str]) -> None:
+    if 0 <= services.limits.tags < len(tags):
+        raise errors.TagQuotaExceeded(attempted=len(tags), maximum=services.limits.tags)
+    model_tags.check(tags)
 
 
 def _completed(services: Services, draft: Image) -> Image:
@@ -128,6 +228,7 @@ def _allowed(services: Services, ctx: RequestContext, image: Image, changes: Ima
     if not FORMATS.isdisjoint(values):
         completed = _completed(services, image.changed({name: values[name] for name in FORMATS if name in values}))
         values |= {"disk_format": completed.disk_format, "container_format": completed.container_format}
-    kept = {} if changes.purge else image.properties
+    kept = {} if changes.purge else {name: value for name, value in image.properties.items() if name not in changes.dropped}
     _check_properties(services, {**kept, **changes.properties})
+    _check_tags(services, changes.tags or ())
     return replace(changes, values=values)

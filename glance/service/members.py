@@ -1,38 +1,61 @@
-"""Who an image is shared with (spec-v1 2.11)."""
+"""Who an image is shared with (spec-v1 2.11, spec-v2 4.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from glance import errors
 from glance.context import RequestContext
-from glance.model.image import Member, Membership
+from glance.model.image import Image, Member, Membership, MemberStatus
+from glance.model.visibility import SHARED
 from glance.service import Services
 from glance.service.authorize import authorize, authorize_change
 
 
-def list_members(services: Services, ctx: RequestContext, image_id: str) -> Sequence[Member]:
-    """The members of an image that the caller may see. Raises ImageNotFound, PolicyForbids."""
+def list_members(services: Services, ctx: RequestContext, image_id: str, *, strict: bool = False) -> Sequence[Member]:
+    """The members of an image that the caller may see. Raises ImageNotFound, PolicyForbids, and where ``strict`` NotShared."""
     authorize(services, ctx, "get_members")
+    if strict:
+        _check_shared(services.registry.images.get(ctx, image_id))
     return services.registry.members.list(ctx, image_id)
 
 
 def share(services: Services, ctx: RequestContext, image_id: str, memberships: Sequence[Membership], *, replace: bool = False) -> None:
     """Adds or changes members; with ``replace`` these are all there are afterwards.
 
-    Raises NotAuthenticated, ImageNotFound (also where the caller sees the image but may not share it), MemberQuotaExceeded, InvalidMember.
+    Raises NotAuthenticated, ImageNotFound, ShareForbidden, MemberQuotaExceeded, InvalidMember.
     """
     authorize_change(services, ctx, "modify_member")
-    with _refusal_hidden(image_id):
-        services.registry.members.put(ctx, image_id, memberships, replace=replace, maximum=services.limits.members)
+    services.registry.members.put(ctx, image_id, memberships, replace=replace, maximum=services.limits.members)
+
+
+def add(services: Services, ctx: RequestContext, image_id: str, member: str) -> Member:
+    """One more member, who has yet to accept (v2). Raises NotShared, MemberExists, and as ``share`` does."""
+    image = services.registry.images.get(ctx, image_id)
+    authorize_change(services, ctx, "add_member", image)
+    _check_shared(image)
+    return services.registry.members.add(ctx, image_id, member, maximum=services.limits.members)
+
+
+def get_member(services: Services, ctx: RequestContext, image_id: str, member: str) -> Member:
+    """One member that the caller may see. Raises MemberNotFound, ImageNotFound, PolicyForbids."""
+    authorize(services, ctx, "get_member")
+    for one in services.registry.members.list(ctx, image_id):
+        if one.member == member:
+            return one
+    raise errors.MemberNotFound
+
+
+def answer(services: Services, ctx: RequestContext, image_id: str, member: str, status: MemberStatus) -> Member:
+    """Lets a member accept or reject an image. Raises Forbidden for its owner, MemberNotFound, ImageNotFound, PolicyForbids."""
+    authorize_change(services, ctx, "modify_member")
+    return services.registry.members.answer(ctx, image_id, member, status)
 
 
 def unshare(services: Services, ctx: RequestContext, image_id: str, member: str) -> None:
     """Removes one member. Raises MemberNotFound, and as ``share`` does."""
     authorize_change(services, ctx, "delete_member")
-    with _refusal_hidden(image_id):
-        services.registry.members.remove(ctx, image_id, member)
+    services.registry.members.remove(ctx, image_id, member)
 
 
 def list_shared(services: Services, ctx: RequestContext, member: str) -> Sequence[Member]:
@@ -41,10 +64,6 @@ def list_shared(services: Services, ctx: RequestContext, member: str) -> Sequenc
     return services.registry.members.shared_with(ctx, member)
 
 
-@contextmanager
-def _refusal_hidden(image_id: str) -> Iterator[None]:
-    """Who may not share an image is told that there is none."""
-    try:
-        yield
-    except errors.ShareForbidden:
-        raise errors.ImageNotFound(image_id=image_id) from None
+def _check_shared(image: Image) -> None:
+    if image.visibility != SHARED:
+        raise errors.NotShared(image_id=image.id, visibility=image.visibility)

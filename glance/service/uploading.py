@@ -42,12 +42,20 @@ class Uploading:
         ``image.size`` and ``image.checksum`` are what the data must turn out to be. Raises SizeMismatch, ChecksumMismatch, StreamTooLarge,
         UploadLost, ClientDisconnected, and what the store raises.
         """
-        count = Count(self.image.size)
-        digest = Digest("md5", self.image.checksum)
+        count = Count(self.image.size, self.upload.on_failure)
+        checksum = Digest("md5", self.image.checksum, self.upload.on_failure)
+        digest = Digest(self.services.hashing_algorithm)
         limit = Limit(self.services.limits.image_size)
         try:
-            location = self._add(flow(chunks, (limit, count, digest)), length)
-            return self._activate(StoredData(location, count.total, digest.hexdigest))
+            location = self._add(flow(chunks, (limit, count, checksum, digest)), length)
+            data = StoredData(
+                location,
+                count.total,
+                checksum.hexdigest,
+                os_hash_algo=self.services.hashing_algorithm,
+                os_hash_value=digest.hexdigest,
+            )
+            return self._activate(data)
         finally:
             self.services.leases.release(self.upload.attempt)
 

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import http.client
 import io
+import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from socketserver import ThreadingMixIn
+from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 
-from glance.api.app import Composition, api_v1, context, unauthenticated_context, version_negotiation
+from glance.api.app import Composition, api_v1, api_v2, context, root, unauthenticated_context, version_list, version_negotiation
 from glance.api.settings import ApiSettings
 from glance.interfaces import Registry
 from glance.service import Limits, Services
@@ -44,6 +46,31 @@ class Api:
     def request(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Answer:
         return self.send(method, path, {**self.headers, **(headers or {})}, body)
 
+    def send_json(self, method: str, path: str, document: object) -> Answer:
+        """A request with a document as its body."""
+        return self.request(method, path, {"Content-Type": "application/json"}, json.dumps(document).encode())
+
+    def new(self, body: bytes | None = None, **attributes: object) -> str:
+        """The id of a new image by way of version 2, active where it has a ``body``."""
+        answer = self.send_json("POST", "/v2/images", {"disk_format": "raw", "container_format": "bare", **attributes})
+        assert answer.status == 201, answer.text
+        image_id = str(answer.json["id"])
+        if body is not None:
+            uploaded = self.request("PUT", f"/v2/images/{image_id}/file", DATA, body)
+            assert uploaded.status == 204, uploaded.text
+        return image_id
+
+    def patch(self, image_id: str, operations: object, minor: str = "v2.1") -> Answer:
+        """The answer to a change by way of version 2."""
+        media_type = f"application/openstack-images-{minor}-json-patch"
+        return self.request("PATCH", f"/v2/images/{image_id}", {"Content-Type": media_type}, json.dumps(operations).encode())
+
+    def get(self, path: str) -> Any:
+        """The document at a path."""
+        answer = self.request("GET", path)
+        assert answer.status == 200, answer.text
+        return answer.json
+
     def create(self, headers: Mapping[str, str] | None = None, body: bytes | None = None, path: str = "/v1/images") -> str:
         """The id of a new image, active where it has a ``body``."""
         answer = self.request("POST", path, {**RAW, **(DATA if body is not None else {}), **(headers or {})}, body)
@@ -68,10 +95,18 @@ class Api:
         return replace(self, headers=identity)
 
 
+class Sections:
+    """A paste loader that knows the applications of the shipped file."""
+
+    def get_app(self, name: str, *, global_conf: Mapping[str, str]) -> object:
+        return {"apiversions": version_list, "apiv1app": api_v1, "apiv2app": api_v2}[name](global_conf)
+
+
 def pipeline(services: Services, settings: ApiSettings, *, trusted: bool) -> Composition:
     """What the shipped paste file builds for the flavors "" and "trusted-auth"."""
     who = context({}) if trusted else unauthenticated_context({})
-    return Composition(version_negotiation({})(who(api_v1({}))), services, settings)
+    applications = root(Sections(), {}, **{"/": "apiversions", "/v1": "apiv1app", "/v2": "apiv2app"})
+    return Composition(version_negotiation({})(who(applications)), services, settings)
 
 
 def wsgi_sender(application: Composition) -> Send:

@@ -7,29 +7,32 @@ from dataclasses import replace
 
 import pytest
 
-from glance.api.app import Composition, api_v1, root, unauthenticated_context, version_negotiation
+from glance.api.app import Composition, api_v1, unauthenticated_context, version_negotiation
 from glance.api.settings import ApiSettings
 from tests.api.conftest import Api, wsgi_sender
 
 VENDOR = "application/vnd.openstack.images-"
 
 
-@pytest.mark.parametrize("path", ["/", "/v9/images", "/v1.7/x", "/foo", "/v2/images", "//evil.example/v1", "/images2"])
+@pytest.mark.parametrize("path", ["/", "/v9/images", "/v1.7/x", "/foo", "/v2.6/images", "/v2.17/images", "//evil.example/v1", "/images2"])
 def test_path_when_it_names_no_version_then_300_with_the_document(api: Api, path: str) -> None:
     answer = api.request("GET", path)
     assert answer.status == 300
-    assert [(one["id"], one["status"]) for one in answer.json["versions"]] == [("v1.1", "CURRENT"), ("v1.0", "SUPPORTED")]
-    assert all(one["links"][0]["href"].endswith("/v1/") for one in answer.json["versions"])
+    listed = [(one["id"], one["status"]) for one in answer.json["versions"]]
+    assert listed[0] == ("v2.7", "CURRENT")
+    assert listed[1:] == [(f"v2.{minor}", "SUPPORTED") for minor in (5, 4, 3, 2, 1, 0)] + [("v1.1", "SUPPORTED"), ("v1.0", "SUPPORTED")]
+    assert all(one["links"][0]["href"].endswith(f"/{one['id'][:2]}/") for one in answer.json["versions"])
 
 
 def test_versions_when_asked_for_then_200(api: Api) -> None:
     assert api.request("GET", "/versions").status == api.request("GET", "/versions/").status == 200
 
 
-def test_version_when_without_slash_then_redirected(api: Api) -> None:
-    answer = api.request("GET", "/v1")
+@pytest.mark.parametrize("version", ["/v1", "/v2"])
+def test_version_when_without_slash_then_redirected(api: Api, version: str) -> None:
+    answer = api.request("GET", version)
     assert (answer.status, answer.body) == (302, b"")
-    assert answer.header("Location").endswith("/v1/")
+    assert answer.header("Location").endswith(f"{version}/")
 
 
 @pytest.mark.parametrize("path", ["/v1/images", "/v1.0/images", "/v1.1/images", "/images"])
@@ -37,9 +40,14 @@ def test_path_when_it_names_a_version_then_the_list(api: Api, path: str) -> None
     assert api.request("GET", path).json == {"images": []}
 
 
-@pytest.mark.parametrize(("version", "status"), [("v1", 200), ("v1.0", 200), ("v1.1", 200), ("v9", 300), ("v2", 300)])
+@pytest.mark.parametrize(("version", "status"), [("v1", 200), ("v1.0", 200), ("v1.1", 200), ("v9", 300), ("v2", 200), ("v2.5", 200), ("v2.6", 300)])
 def test_accept_when_it_names_a_version_then_it_wins_over_the_path(api: Api, version: str, status: int) -> None:
     assert api.request("GET", "/images", {"Accept": VENDOR + version}).status == status
+
+
+@pytest.mark.parametrize("version", ["v2", "v2.0", "v2.1", "v2.2", "v2.3", "v2.4", "v2.5", "v2.7"])
+def test_path_when_it_names_a_minor_of_v2_then_its_list(api: Api, version: str) -> None:
+    assert api.request("GET", f"/{version}/images").json == {"images": [], "first": "/v2/images", "schema": "/v2/schemas/images"}
 
 
 def test_accept_when_it_names_v1_then_the_answers_are_those_of_v1(api: Api) -> None:
@@ -88,29 +96,29 @@ def test_versionless_paths_when_switched_off_then_300(make_api: Callable[..., Ap
 
 
 def test_v1_when_switched_off_then_300(make_api: Callable[..., Api]) -> None:
-    answer = make_api(settings=ApiSettings(enable_v1_api=False)).request("GET", "/v1/images")
-    assert (answer.status, answer.json) == (300, {"versions": []})
+    api = make_api(settings=ApiSettings(enable_v1_api=False))
+    answer = api.request("GET", "/v1/images")
+    assert (answer.status, {one["id"][:2] for one in answer.json["versions"]}) == (300, {"v2"})
+    assert (api.request("GET", "/images").status, api.request("GET", "/v2/images").status) == (300, 200)
+
+
+def test_v2_when_switched_off_then_300_and_v1_is_current(make_api: Callable[..., Api]) -> None:
+    answer = make_api(settings=ApiSettings(enable_v2_api=False)).request("GET", "/v2/images")
+    listed = [(one["id"], one["status"]) for one in answer.json["versions"]]
+    assert (answer.status, listed) == (300, [("v1.1", "CURRENT"), ("v1.0", "SUPPORTED")])
 
 
 def test_links_when_a_public_endpoint_is_configured_then_they_use_it(make_api: Callable[..., Api]) -> None:
     api = make_api(settings=ApiSettings(public_endpoint="https://images.example.org/"))
-    assert api.request("GET", "/").json["versions"][0]["links"][0]["href"] == "https://images.example.org/v1/"
-
-
-class OneApplication:
-    """A paste loader that knows one section."""
-
-    def get_app(self, name: str, *, global_conf: dict[str, str]) -> object:
-        return api_v1(global_conf)
+    assert api.request("GET", "/").json["versions"][0]["links"][0]["href"] == "https://images.example.org/v2/"
 
 
 @pytest.mark.parametrize(("path", "status"), [("/v1/images", 200), ("/v1/v1/images", 404), ("/v1/", 200), ("/v1/v1/", 404)])
 def test_version_when_the_path_has_it_twice_then_404(make_api: Callable[..., Api], path: str, status: int) -> None:
-    api = make_api()
-    application = version_negotiation({})(unauthenticated_context({})(root(OneApplication(), {}, **{"/v1": "apiv1app"})))
-    mounted = replace(api, send=wsgi_sender(Composition(application, api.services, api.settings)))
-    assert mounted.request("GET", path).status == status
-    assert api.request("GET", path).status == status
+    mounted = make_api()
+    application = version_negotiation({})(unauthenticated_context({})(api_v1({})))
+    alone = replace(mounted, send=wsgi_sender(Composition(application, mounted.services, mounted.settings)))
+    assert mounted.request("GET", path).status == alone.request("GET", path).status == status
 
 
 def test_links_when_a_proxy_names_the_scheme_then_it_counts_only_if_configured(make_api: Callable[..., Api]) -> None:

@@ -39,8 +39,9 @@ KEYS = {
 
 def versions(world: World, answer: Answer) -> None:
     links = [{"rel": "self", "href": world.fill("$A/v1/")}]
-    newest, older = answer.json["versions"]
-    assert newest == {"id": "v1.1", "status": "CURRENT", "links": links}
+    *newest, newer, older = answer.json["versions"]
+    assert all(one["id"].startswith("v2.") for one in newest)
+    assert newer == {"id": "v1.1", "status": "SUPPORTED", "links": links}
     assert older == {"id": "v1.0", "status": "SUPPORTED", "links": links}
 
 

@@ -113,7 +113,7 @@ def test_g34_forwarded_headers_of_a_stranger_are_not_believed(target: Target, he
     answer = target.glance.raw_answers(get("/versions", *headers))[0]
 
     assert answer.status == 200
-    assert answer.json["versions"][0]["links"][0]["href"] == "http://glance/v1/"
+    assert {one["links"][0]["href"] for one in answer.json["versions"]} == {"http://glance/v1/", "http://glance/v2/"}
 
 
 def test_g35_location_never_points_elsewhere(target: Target) -> None:

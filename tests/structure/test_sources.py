@@ -59,4 +59,4 @@ def test_names_of_files_then_say_what_is_inside() -> None:
 
 
 def test_sources_then_are_not_longer_than_a_reader_can_bear() -> None:
-    assert {room(path): lines for path in SOURCES if (lines := len(path.read_text().splitlines())) > 420} == {}
+    assert {room(path): lines for path in SOURCES if (lines := len(path.read_text().splitlines())) > 450} == {}

@@ -1,4 +1,4 @@
-"""Which version of the API a request speaks to (spec-v1 1.2)."""
+"""Which version of the API a request speaks to (spec-v1 1.2, spec-v2 1.3)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import webob
 from glance.api import versions
 from glance.api.request import VERSIONLESS, Request
 
-V1 = frozenset({"v1", "v1.0", "v1.1"})
 VENDOR_TYPE = "application/vnd.openstack.images-"
 #: First segments of the paths that had no version in 2010.
 VERSIONLESS_PATHS = ("/images", "/shared-images")
 
 
 class VersionNegotiationFilter:
-    """Rewrites the path to /v1/... or answers with the version document: by Accept header first, then by the first segment of the path."""
+    """Rewrites the path to /v1/... or /v2/..., or answers with the version document: by Accept header first, then by the path."""
 
     def __init__(self, application: Any) -> None:
         self._application = application
@@ -32,18 +31,19 @@ class VersionNegotiationFilter:
         first, _, rest = path.lstrip("/").partition("/")
         if first == "versions" and not rest:
             return versions.document(request, 200)
-        if not request.settings.enable_v1_api:
-            return versions.document(request)
+        settings = request.settings
+        in_path = versions.answering(settings, first)
         accept = request.headers.get("Accept", "")
         if accept.startswith(VENDOR_TYPE):
-            if accept.removeprefix(VENDOR_TYPE) not in V1:
+            wanted = versions.answering(settings, accept.removeprefix(VENDOR_TYPE))
+            if wanted is None:
                 return versions.document(request)
-            request.raw_path = f"/v1/{rest}" if first in V1 else f"/v1{path}"
-        elif path == "/v1":
-            return webob.Response(status=302, location="/v1/", content_type=None)
-        elif first in V1:
-            request.raw_path = f"/v1/{rest}"
-        elif request.settings.versionless_api and f"{path}/".startswith(tuple(f"{one}/" for one in VERSIONLESS_PATHS)):
+            request.raw_path = f"/{wanted}/{rest}" if in_path == wanted else f"/{wanted}{path}"
+        elif in_path is not None:
+            if path == f"/{in_path}":
+                return webob.Response(status=302, location=f"{path}/", content_type=None)
+            request.raw_path = f"/{in_path}/{rest}"
+        elif settings.enable_v1_api and settings.versionless_api and f"{path}/".startswith(tuple(f"{one}/" for one in VERSIONLESS_PATHS)):
             request.environ[VERSIONLESS] = True
             request.raw_path = f"/v1{path}"
         else:

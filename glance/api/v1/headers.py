@@ -50,7 +50,7 @@ def parse(request: Request) -> Metadata:
         elif name == "is_public":
             if text:
                 metadata.values["visibility"] = PUBLIC if is_true(text) else SHARED
-        elif name in BY_NAME and name != "visibility" and name not in INERT:
+        elif name in BY_NAME and BY_NAME[name].in_v1 and name not in INERT:
             _take(metadata, BY_NAME[name], text)
         elif name == "type":
             _take_classic_type(metadata, text)
@@ -150,7 +150,7 @@ def brief(request: Request, image: Image) -> dict[str, Any]:
 
 def full(request: Request, image: Image) -> dict[str, Any]:
     """All fields, as JSON has them. A location is never among them."""
-    document = {attribute.name: _value(request, image, attribute) for attribute in ATTRIBUTES if attribute.name != "visibility"}
+    document = {attribute.name: _value(request, image, attribute) for attribute in ATTRIBUTES if attribute.in_v1}
     document |= {"is_public": image.visibility == PUBLIC, "properties": dict(image.properties)}
     if request.versionless:
         document |= _versionless_fields(request, image, with_store=True)
@@ -189,8 +189,7 @@ def _value(request: Request, image: Image, attribute: Attribute) -> Any:
 
 def _versionless_fields(request: Request, image: Image, *, with_store: bool) -> dict[str, Any]:
     """The fields that only the documents of 2010 knew."""
-    root = (request.settings.public_endpoint or request.host_url).rstrip("/")
-    fields: dict[str, Any] = {"uri": f"{root}/images/{image.id}"}
+    fields: dict[str, Any] = {"uri": f"{request.root_url}/images/{image.id}"}
     if "type" in image.properties:
         fields["type"] = image.properties["type"]
     if with_store:

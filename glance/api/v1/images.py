@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 import webob
 
 from glance import errors
-from glance.api import ranges
+from glance.api import data, ranges
+from glance.api.data import DATA_TYPE
 from glance.api.request import Request, json_response
 from glance.api.v1 import headers
-from glance.interfaces import Blob
 from glance.model import query
 from glance.model.image import Image, ImageChanges, ImageQuery
 from glance.service import image_data, images
 from glance.service.data_sources import Body, Copied, DataSource, External, NoBytes
-from glance.stream import CHUNK
-
-DATA_TYPE = "application/octet-stream"
 
 
 def index(request: Request) -> webob.Response:
@@ -45,17 +39,8 @@ def show(request: Request, image_id: str) -> webob.Response:
 def download(request: Request, image_id: str) -> webob.Response:
     """GET /images/{id}: the metadata as headers, the data (or a range of it) as body."""
     image = image_data.get_readable(request.services, request.ctx, image_id)
-    wanted = _range(request, image)
-    start, stop = wanted or (0, None)
-    blob = image_data.open_data(request.services, request.ctx, image, start, None if stop is None else stop - start)
-    response = webob.Response(status=206 if wanted else 200, content_type=DATA_TYPE)
+    response = data.respond(request, image, _range(request, image))
     response.headers.extend(headers.headers(request, image))
-    response.headers["Accept-Ranges"] = "bytes"
-    if wanted:
-        response.headers["Content-Range"] = f"bytes {start}-{wanted[1] - 1}/{image.size}"
-    if blob is not None:
-        response.app_iter = _body(request, blob, to_the_end=stop in {None, image.size})
-        response.content_length = blob.length
     return response
 
 
@@ -84,7 +69,7 @@ def update(request: Request, image_id: str) -> webob.Response:
         # Clients of 2011 send a status with everything; it never changes anything.
         stated.pop("status", None)
     purge = headers.is_true(request.headers.get("X-Glance-Registry-Purge-Props", "true")) and not request.has_data
-    changes = ImageChanges(metadata.values, metadata.properties, purge)
+    changes = ImageChanges(metadata.values, metadata.properties, purge=purge)
     image = images.update(request.services, request.ctx, image_id, changes, source, unchanged=stated)
     response = json_response({"image": headers.full(request, image)})
     response.headers.extend(headers.headers(request, image) if request.versionless else headers.etag(image))
@@ -139,11 +124,3 @@ def _range(request: Request, image: Image) -> tuple[int, int] | None:
     if asked is None or image.size is None or request.headers.get("If-Range", image.checksum) != image.checksum:
         return None
     return ranges.parse(asked, image.size)
-
-
-def _body(request: Request, blob: Blob, *, to_the_end: bool) -> Iterable[bytes]:
-    """The blob as WSGI sends it: by the server's own means where it is the rest of a real file (PEP 3333, wsgi.file_wrapper)."""
-    wrapper: Any = request.environ.get("wsgi.file_wrapper")
-    if wrapper is not None and blob.file is not None and to_the_end:
-        return wrapper(blob.file, CHUNK)
-    return blob

@@ -7,7 +7,7 @@ from typing import Any
 import webob
 
 from glance import errors
-from glance.api.request import Request, json_response
+from glance.api.request import Request, json_response, no_content
 from glance.api.v1.headers import is_true
 from glance.model.image import Membership
 from glance.service import members
@@ -28,7 +28,7 @@ def replace(request: Request, image_id: str) -> webob.Response:
         document = document["memberships"]
     entries = document if isinstance(document, list) else [document]
     members.share(request.services, request.ctx, image_id, [_membership(entry) for entry in entries], replace=True)
-    return _done()
+    return no_content()
 
 
 def add(request: Request, image_id: str, member: str) -> webob.Response:
@@ -40,13 +40,13 @@ def add(request: Request, image_id: str, member: str) -> webob.Response:
             raise errors.InvalidMember(reason='the body must be {"member": {"can_share": true or false}}')
         can_share = _can_share(document["member"])
     members.share(request.services, request.ctx, image_id, [_named(member, can_share)])
-    return _done()
+    return no_content()
 
 
 def remove(request: Request, image_id: str, member: str) -> webob.Response:
     """DELETE /images/{id}/members/{member}."""
     members.unshare(request.services, request.ctx, image_id, member)
-    return _done()
+    return no_content()
 
 
 def shared(request: Request, member: str) -> webob.Response:
@@ -74,7 +74,3 @@ def _can_share(entry: dict[str, Any]) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
     raise errors.InvalidMember(reason="can_share must be true or false")
-
-
-def _done() -> webob.Response:
-    return webob.Response(status=204, content_type=None)

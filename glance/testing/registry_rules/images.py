@@ -54,6 +54,10 @@ class ImageRules(Scene):
             min_disk=2**31 - 1,
             min_ram=512,
             protected=True,
+            os_hidden=True,
+            os_hash_algo="sha512",
+            os_hash_value="cd" * 64,
+            tags=("B", "a", "ä"),
             properties={"kernel_id": "k", "nothing": None},
             locations=(Location("file:///images/a", "file", {"part": 1}), Location("http://example.org/b", "")),
         )
@@ -62,6 +66,11 @@ class ImageRules(Scene):
         assert all(location.id is not None for location in image.locations)
         plain = tuple(Location(one.url, one.store, one.metadata, one.status) for one in image.locations)
         assert image.changed({"created_at": None, "updated_at": None, "locations": plain}) == given
+
+    def test_create_when_tags_come_in_any_order_keeps_each_once_sorted(self, registry: Registry) -> None:
+        image = create(registry, tags=("b", "a", "b", "B"))
+        assert image.tags == ("B", "a", "b")
+        assert registry.images.get(ALICE, image.id) == image
 
     @pytest.mark.parametrize("text", TEXTS)
     def test_create_when_text_is_unusual_gives_it_back_unchanged(self, registry: Registry, text: str) -> None:
@@ -115,7 +124,7 @@ class ImageRules(Scene):
             registry.images.get(BOB, image.id)
 
     def test_get_when_the_image_was_deleted_shows_it_to_administrators_only(self, registry: Registry, advance: Advance) -> None:
-        image = create(registry, visibility="public", properties={"a": "b"})
+        image = create(registry, visibility="public", properties={"a": "b"}, tags=("t",))
         advance(5)
         registry.images.delete(ALICE, image.id)
         for ctx in (ALICE, BOB, NOBODY):
@@ -125,7 +134,7 @@ class ImageRules(Scene):
         assert image.created_at is not None
         assert (gone.status, gone.deleted, gone.deleted_at) == ("deleted", True, image.created_at + timedelta(seconds=5))
         assert gone.updated_at == gone.deleted_at
-        assert gone.properties == {}
+        assert (gone.properties, gone.tags) == ({}, ())
 
     def test_update_when_values_are_given_changes_these_alone(self, registry: Registry, advance: Advance) -> None:
         image = create(registry, name="old", min_ram=64, properties={"a": "1"})
@@ -147,6 +156,56 @@ class ImageRules(Scene):
         assert registry.images.update(ALICE, image.id, ImageChanges(properties={"b": "3"}, purge=True)).properties == {"b": "3"}
         assert registry.images.update(ALICE, image.id, ImageChanges(purge=True)).properties == {}
         assert registry.images.get(ALICE, image.id).properties == {}
+
+    def test_update_when_properties_are_dropped_keeps_the_others(self, registry: Registry) -> None:
+        image = create(registry, properties={"a": "1", "b": "2", "c": "3"})
+        changes = ImageChanges(properties={"c": "4"}, dropped=frozenset({"a", "unknown"}))
+        changed = registry.images.update(ALICE, image.id, changes)
+        assert changed.properties == {"b": "2", "c": "4"}
+        assert registry.images.get(ALICE, image.id) == changed
+
+    @pytest.mark.parametrize(
+        ("changes", "tags"),
+        [
+            (ImageChanges({"name": "new"}), ("a", "b")),
+            (ImageChanges(tags=("c", "b", "c")), ("b", "c")),
+            (ImageChanges(tags=()), ()),
+            (ImageChanges(tag="c"), ("a", "b", "c")),
+            (ImageChanges(tag="b"), ("a", "b")),
+            (ImageChanges(tag="A"), ("A", "a", "b")),
+            (ImageChanges(untag="a"), ("b",)),
+            (ImageChanges(tags=("x",), tag="y", untag="x"), ("y",)),
+        ],
+    )
+    def test_update_when_tags_change_shows_them_sorted(
+        self, registry: Registry, advance: Advance, changes: ImageChanges, tags: tuple[str, ...]
+    ) -> None:
+        image = create(registry, tags=("a", "b"))
+        advance(5)
+        changed = registry.images.update(ALICE, image.id, changes)
+        assert image.updated_at is not None
+        assert (changed.tags, changed.updated_at) == (tags, image.updated_at + timedelta(seconds=5))
+        assert registry.images.get(ALICE, image.id) == changed
+
+    @pytest.mark.parametrize("untag", ["c", "A", "gone"])
+    def test_update_when_the_tag_to_remove_is_not_there_raises_and_changes_nothing(self, registry: Registry, untag: str) -> None:
+        image = create(registry, tags=("a", "gone"))
+        image = registry.images.update(ALICE, image.id, ImageChanges(untag="gone"))
+        with pytest.raises(errors.TagNotFound):
+            registry.images.update(ALICE, image.id, ImageChanges({"name": "new"}, {"p": "1"}, tag="b", untag=untag))
+        assert registry.images.get(ALICE, image.id) == image
+
+    def test_update_when_a_removed_tag_returns_shows_it_again(self, registry: Registry) -> None:
+        image = create(registry, tags=("a",))
+        for _ in range(2):
+            assert registry.images.update(ALICE, image.id, ImageChanges(untag="a")).tags == ()
+            assert registry.images.update(ALICE, image.id, ImageChanges(tag="a")).tags == ("a",)
+        assert registry.images.get(ALICE, image.id).tags == ("a",)
+
+    def test_update_when_many_add_tags_at_once_loses_none(self, registry: Registry) -> None:
+        image = create(registry)
+        at_once(*[partial(registry.images.update, ALICE, image.id, ImageChanges(tag=tag)) for tag in "abcdabcd"])
+        assert registry.images.get(ALICE, image.id).tags == ("a", "b", "c", "d")
 
     def test_update_when_a_dropped_property_returns_sets_it_anew(self, registry: Registry) -> None:
         image = create(registry, properties={"a": "1"})
@@ -199,7 +258,7 @@ class ImageRules(Scene):
 
     def test_change_by_someone_else_raises_what_tells_no_more_than_may_be_seen(self, registry: Registry) -> None:
         invisible, shared, ownerless = create(registry), create(registry), create(registry, ADMIN)
-        public = create(registry, visibility="public")
+        public, community = create(registry, visibility="public"), create(registry, visibility="community")
         share(registry, shared, "bob", can_share=True)
         for ctx in (BOB, NOBODY):
             for image in (invisible, shared, ownerless):
@@ -209,13 +268,14 @@ class ImageRules(Scene):
                     registry.images.activate(ctx, image.id, None, 0)
                 with pytest.raises(errors.ImageNotFound):
                     registry.images.delete(ctx, image.id)
-            with pytest.raises(errors.ImageForbidden, match="Forbidden to update image"):
-                registry.images.update(ctx, public.id, ImageChanges({"name": "mine"}))
-            with pytest.raises(errors.ImageForbidden, match="Forbidden to update image"):
-                registry.images.activate(ctx, public.id, None, 0)
-            with pytest.raises(errors.ImageForbidden, match="Forbidden to delete image"):
-                registry.images.delete(ctx, public.id)
-        for image in (invisible, shared, ownerless, public):
+            for image in (public, community):
+                with pytest.raises(errors.ImageForbidden, match="Forbidden to update image"):
+                    registry.images.update(ctx, image.id, ImageChanges({"name": "mine"}))
+                with pytest.raises(errors.ImageForbidden, match="Forbidden to update image"):
+                    registry.images.activate(ctx, image.id, None, 0)
+                with pytest.raises(errors.ImageForbidden, match="Forbidden to delete image"):
+                    registry.images.delete(ctx, image.id)
+        for image in (invisible, shared, ownerless, public, community):
             assert registry.images.get(ADMIN, image.id) == image
 
     def test_activate_with_a_location_makes_the_image_active(self, registry: Registry, advance: Advance) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,10 +13,43 @@ import pytest
 from glance import errors
 from glance.context import RequestContext
 from glance.interfaces import Registry
-from glance.model.image import SORT_KEYS, Direction, Image, ImageChanges, ImageQuery
+from glance.model.image import SORT_KEYS, Condition, Direction, Image, ImageChanges, ImageQuery, Operator
 from glance.testing.registry_rules.scene import ADMIN, ALICE, BOB, Advance, Scene, create, create_active, share, start
 
+#: What a list can be sorted by.
+Sort = tuple[tuple[str, Direction], ...]
+
 LONG_AGO = datetime.fromisoformat("1970-01-01")
+BY_NAME: Sort = (("name", "asc"),)
+KINDS: tuple[dict[str, Any], ...] = (
+    {"name": "b", "size": 5, "disk_format": "raw", "container_format": "bare"},
+    {"name": None, "size": None},
+    {"name": "", "size": 0, "disk_format": "", "container_format": ""},
+    {"name": "a", "size": 2**40, "disk_format": "raw", "container_format": "ovf"},
+)
+
+
+def in_order(images: Iterable[Image], sort: Sort) -> list[Image]:
+    """``images`` as a list has to sort them."""
+    last = sort[-1][1]
+    ordered = list(images)
+    for key, direction in reversed((*sort, ("created_at", last), ("id", last))):
+        ordered.sort(key=partial(_sorted_as, key), reverse=direction == "desc")
+    return ordered
+
+
+def _sorted_as(key: str, image: Image) -> Any:
+    return getattr(image, key) or (0 if key == "size" else "")
+
+
+def some_images(registry: Registry, advance: Advance) -> list[Image]:
+    """17 of them, with values that are equal, empty and missing."""
+    made = []
+    for kind in (*KINDS, *KINDS):
+        made += [create(registry, **kind), create(registry, **kind)]
+        advance(1)
+    active = create_active(registry)
+    return [*made, registry.images.update(ALICE, active.id, ImageChanges({"name": "b"}))]
 
 
 def names(registry: Registry, ctx: RequestContext = ALICE, **query: Any) -> list[str | None]:
@@ -37,7 +72,7 @@ class ListRules(Scene):
     def test_list_when_images_have_properties_and_data_shows_them_whole(self, registry: Registry, advance: Advance) -> None:
         made = []
         for number in range(3):
-            made.append(create_active(registry, properties={"a": str(number), "b": None}))
+            made.append(create_active(registry, properties={"a": str(number), "b": None}, tags=("y", f"x{number}")))
             advance(1)
         made.append(create(registry))
         assert list(registry.images.list(ALICE, ImageQuery())) == made[::-1]
@@ -51,26 +86,33 @@ class ListRules(Scene):
     @pytest.mark.parametrize("sort_dir", ["asc", "desc"])
     @pytest.mark.parametrize("sort_key", SORT_KEYS)
     def test_list_when_sorted_has_one_order_over_all_pages(self, registry: Registry, advance: Advance, sort_key: str, sort_dir: Direction) -> None:
-        values: list[dict[str, Any]] = [
-            {"name": "b", "size": 5, "disk_format": "raw", "container_format": "bare"},
-            {"name": None, "size": None},
-            {"name": "", "size": 0, "disk_format": "", "container_format": ""},
-            {"name": "a", "size": 2**40, "disk_format": "raw", "container_format": "ovf"},
-        ]
-        for kind in (*values, *values):
-            create(registry, **kind)
-            create(registry, **kind)
-            advance(1)
-        registry.images.update(ALICE, create_active(registry).id, ImageChanges({"name": "b"}))
-        everything = list(registry.images.list(ALICE, ImageQuery(sort_key=sort_key, sort_dir=sort_dir)))
-
-        def position(image: Image) -> tuple[Any, ...]:
-            return getattr(image, sort_key) or (0 if sort_key == "size" else ""), image.created_at, image.id
-
-        assert everything == sorted(everything, key=position, reverse=sort_dir == "desc")
-        assert len(everything) == 17
+        sort: Sort = ((sort_key, sort_dir),)
+        everything = in_order(some_images(registry, advance), sort)
         for limit in (1, 2, 5, 17, 100):
-            assert pages(registry, ALICE, limit, sort_key=sort_key, sort_dir=sort_dir) == everything
+            assert pages(registry, ALICE, limit, sort=sort) == everything
+
+    @pytest.mark.parametrize(
+        "sort",
+        [
+            (("name", "asc"), ("size", "asc")),
+            (("name", "asc"), ("size", "desc")),
+            (("name", "desc"), ("disk_format", "asc"), ("size", "desc")),
+            (("status", "asc"), ("created_at", "desc"), ("name", "asc")),
+            (("size", "asc"), ("id", "desc"), ("name", "asc")),
+            (("name", "asc"), ("name", "desc")),
+            tuple((key, "asc" if number % 2 else "desc") for number, key in enumerate(reversed(SORT_KEYS))),
+        ],
+    )
+    def test_list_when_sorted_by_several_keys_has_one_order_over_all_pages(self, registry: Registry, advance: Advance, sort: Sort) -> None:
+        everything = in_order(some_images(registry, advance), sort)
+        for limit in (1, 3, 17):
+            assert pages(registry, ALICE, limit, sort=sort) == everything
+
+    def test_list_without_sort_keys_begins_with_the_newest(self, registry: Registry, advance: Advance) -> None:
+        for name in "ab":
+            create(registry, name=name)
+            advance(1)
+        assert names(registry, sort=()) == ["b", "a"]
 
     def test_list_when_the_limit_is_zero_is_empty(self, registry: Registry) -> None:
         create(registry)
@@ -130,23 +172,80 @@ class ListRules(Scene):
         create(registry, name="a", disk_format="raw", container_format="bare")
         create_active(registry, name="b", disk_format="raw", container_format="ovf", min_ram=64)
         create(registry, name="c", protected=True, visibility="public")
-        assert names(registry, equal=equal, sort_key="name", sort_dir="asc") == list(expected)
+        assert names(registry, equal=equal, sort=BY_NAME) == list(expected)
 
     @pytest.mark.parametrize(
-        ("query", "expected"),
+        ("bounds", "expected"),
         [
-            ({"size_min": 5}, "bc"),
-            ({"size_max": 5}, "abn"),
-            ({"size_min": 0}, "abcn"),
-            ({"size_min": 5, "size_max": 5}, "b"),
-            ({"size_min": 2**63 - 1}, ""),
-            ({"size_max": 2**63 - 1}, "abcn"),
+            ((("gte", 5),), "bc"),
+            ((("lte", 5),), "abn"),
+            ((("gte", 0),), "abcn"),
+            ((("gte", 5), ("lte", 5)), "b"),
+            ((("gte", 2**63 - 1),), ""),
+            ((("lte", 2**63 - 1),), "abcn"),
+            ((("gt", 5),), "c"),
+            ((("lt", 5),), "an"),
+            ((("eq", 0),), "n"),
+            ((("neq", 5),), "acn"),
         ],
     )
-    def test_list_when_sizes_are_bounded_counts_no_size_as_0(self, registry: Registry, query: dict[str, Any], expected: str) -> None:
+    def test_list_when_sizes_are_bounded_counts_no_size_as_0(self, registry: Registry, bounds: Any, expected: str) -> None:
         for name, size in (("a", 4), ("b", 5), ("c", 6), ("n", None)):
             create(registry, name=name, size=size)
-        assert names(registry, sort_key="name", sort_dir="asc", **query) == list(expected)
+        conditions = tuple(Condition("size", operator, value) for operator, value in bounds)
+        assert names(registry, sort=BY_NAME, conditions=conditions) == list(expected)
+
+    @pytest.mark.parametrize(
+        ("condition", "expected"),
+        [
+            (Condition("name", "eq", "a"), "a"),
+            (Condition("name", "neq", "a"), "bc,"),
+            (Condition("name", "in", ("a", "c,", "' OR 1=1 --")), "ac,"),
+            (Condition("name", "in", ("A",)), ""),
+            (Condition("name", "in", ()), ""),
+            (Condition("status", "in", ("queued", "nonsense")), "abc,"),
+            (Condition("disk_format", "eq", "raw"), "a"),
+            (Condition("min_ram", "gte", 64), "b"),
+            (Condition("min_ram", "lt", 64), "ac,"),
+            (Condition("min_disk", "gt", 0), ""),
+        ],
+    )
+    def test_list_when_attributes_are_compared_shows_what_meets_the_condition(self, registry: Registry, condition: Condition, expected: str) -> None:
+        create(registry, name="a", disk_format="raw")
+        create(registry, name="b", min_ram=64)
+        create(registry, name="c,")
+        assert "".join(map(str, names(registry, sort=BY_NAME, conditions=(condition,)))) == expected
+
+    @pytest.mark.parametrize(("operator", "expected"), [("eq", "b"), ("neq", "ac"), ("gt", "c"), ("gte", "bc"), ("lt", "a"), ("lte", "ab")])
+    def test_list_when_times_are_compared_counts_microseconds(self, registry: Registry, advance: Advance, operator: Operator, expected: str) -> None:
+        made = []
+        for name in "abc":
+            made.append(create(registry, name=name))
+            advance(0.000001)
+        middle = made[1].created_at
+        assert middle is not None
+        for attribute in ("created_at", "updated_at"):
+            assert names(registry, sort=BY_NAME, conditions=(Condition(attribute, operator, middle),)) == list(expected)
+
+    def test_list_when_a_status_is_compared_shows_nothing_deleted(self, registry: Registry) -> None:
+        registry.images.delete(ALICE, create(registry).id)
+        for ctx in (ALICE, ADMIN):
+            assert names(registry, ctx, scope="everything", conditions=(Condition("status", "in", ("deleted", "killed")),)) == []
+
+    @pytest.mark.parametrize(
+        ("tags", "expected"), [(("x",), "ab"), (("x", "y"), "a"), (("X",), ""), (("%",), ""), (("gone",), ""), (("x", "gone"), ""), ((), "abc")]
+    )
+    def test_list_when_tags_are_given_shows_what_has_them_all(self, registry: Registry, tags: tuple[str, ...], expected: str) -> None:
+        create(registry, name="a", tags=("x", "y"))
+        image = create(registry, name="b", tags=("x", "gone"))
+        registry.images.update(ALICE, image.id, ImageChanges(untag="gone"))
+        create(registry, name="c", tags=("y",))
+        assert names(registry, sort=BY_NAME, tags=tags) == list(expected)
+
+    def test_list_when_hidden_images_are_asked_for_shows_these_alone(self, registry: Registry) -> None:
+        create(registry, name="a", os_hidden=True)
+        create(registry, name="b")
+        assert [names(registry, equal={"os_hidden": hidden}) for hidden in (True, False)] == [["a"], ["b"]]
 
     @pytest.mark.parametrize(
         ("properties", "expected"),
@@ -164,7 +263,7 @@ class ListRules(Scene):
         create(registry, name="a", properties={"arch": "x86", "os": "linux"})
         create(registry, name="b", properties={"arch": "x86", "os": "bsd"})
         create(registry, name="c", properties={"arch": "arm", "other": "x86", "os": None})
-        assert names(registry, properties=properties, sort_key="name", sort_dir="asc") == list(expected)
+        assert names(registry, properties=properties, sort=BY_NAME) == list(expected)
 
     def test_list_hides_failed_and_deleted_images_until_they_are_asked_for(self, registry: Registry) -> None:
         create_active(registry, name="live")
@@ -175,7 +274,7 @@ class ListRules(Scene):
         registry.images.delete(ALICE, create_active(registry, name="waiting").id, delayed=True)
 
         def found(ctx: RequestContext, **query: Any) -> list[str | None]:
-            return names(registry, ctx, sort_key="name", sort_dir="asc", scope="all", **query)
+            return names(registry, ctx, sort=BY_NAME, scope="all", **query)
 
         for ctx in (ALICE, ADMIN):
             assert found(ctx) == ["live"]
@@ -210,12 +309,17 @@ class ListRules(Scene):
             {"equal": {"visibility": "shared"}},
             {"equal": {"status": "deleted"}},
             {"properties": {"a": "b"}},
-            {"size_min": 0},
-            {"sort_key": "size"},
+            {"scope": "accessible"},
+            {"scope": "everything"},
+            {"member_status": "accepted"},
+            {"conditions": (Condition("size", "gte", 0),)},
+            {"conditions": (Condition("name", "in", ("secret",)),)},
+            {"tags": ("t",)},
+            {"sort": (("size", "asc"), ("name", "desc"))},
         ],
     )
     def test_list_whatever_is_asked_shows_nothing_of_others(self, registry: Registry, query: dict[str, Any]) -> None:
-        create_active(registry, properties={"a": "b"})
+        create_active(registry, name="secret", properties={"a": "b"}, tags=("t",))
         shared = create(registry)
         share(registry, shared, "bob")
         for image in (create(registry), shared):

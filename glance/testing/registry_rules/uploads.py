@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -71,6 +72,7 @@ class UploadRules(Scene):
         active = registry.uploads.finish(ALICE, upload.image_id, upload.attempt, stored(upload.image_id))
         data = stored(upload.image_id)
         assert (active.status, active.size, active.checksum, active.virtual_size) == ("active", data.size, data.checksum, data.virtual_size)
+        assert (active.os_hash_algo, active.os_hash_value) == (data.os_hash_algo, data.os_hash_value)
         assert active.location is not None
         assert (active.location.url, active.location.store, active.location.metadata) == (data.location.url, "file", {"part": 1})
         assert active == registry.images.get(ALICE, upload.image_id)
@@ -152,6 +154,17 @@ class UploadRules(Scene):
         assert image.updated_at != image.created_at
         assert list(registry.uploads.leases()) == []
         assert not registry.uploads.abandon(upload.image_id, upload.attempt, status)
+
+    @pytest.mark.parametrize("status", ["killed", "queued"])
+    def test_abandon_to_the_queue_forgets_what_was_known_of_the_data(self, registry: Registry, status: str) -> None:
+        known: dict[str, Any] = {"size": 5, "virtual_size": 7, "checksum": "ab" * 16, "os_hash_algo": "sha512", "os_hash_value": "cd" * 64}
+        image = create(registry, min_disk=3, **known)
+        upload = upload_of(image.id)
+        registry.uploads.start(ALICE, upload)
+        registry.uploads.abandon(image.id, upload.attempt, status)
+        fallen = registry.images.get(ALICE, image.id)
+        expected = image.changed({} if status == "killed" else dict.fromkeys(known))
+        assert fallen == expected.changed({"status": status, "updated_at": fallen.updated_at})
 
     def test_abandon_when_the_attempt_is_another_one_changes_nothing(self, registry: Registry) -> None:
         upload = start(registry)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, String, event, inspect
 from sqlalchemy.dialects import mysql, postgresql
@@ -18,10 +21,14 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from glance import errors
 from glance.db import migrate
+from glance.db.registry import SqlRegistry
 from glance.db.schema import image_properties, images, metadata
 from glance.model.attributes import ATTRIBUTES, MAX_BIG_INTEGER
+from glance.model.image import ImageChanges
+from glance.testing.registry_rules.scene import ALICE, BOB
 
-NEWEST = "0001"
+OLD_IMAGE = "11111111-2222-4333-8444-555555555555"
+NEWEST = "0002"
 
 
 def differences(engine: Engine) -> list[Any]:
@@ -39,6 +46,34 @@ def test_sync_when_repeated_changes_nothing(engine: Engine) -> None:
     migrate.sync(engine)
     assert migrate.version(engine) == NEWEST
     assert differences(engine) == []
+
+
+def test_sync_when_the_database_is_older_keeps_what_is_in_it(empty_engine: Engine) -> None:
+    with empty_engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", "glance.db:migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for statement in (
+            "INSERT INTO images (id, name, status, owner, created_at, updated_at) VALUES ('{0}', 'old', 'active', 'alice', '{1}', '{1}')",
+            "INSERT INTO image_properties (image_id, name, value, created_at, updated_at) VALUES ('{0}', 'a', '1', '{1}', '{1}')",
+            "INSERT INTO image_locations (image_id, value, created_at, updated_at) VALUES ('{0}', 'file:///old', '{1}', '{1}')",
+            "INSERT INTO image_members (image_id, member, created_at, updated_at) VALUES ('{0}', 'bob', '{1}', '{1}')",
+        ):
+            connection.exec_driver_sql(statement.format(OLD_IMAGE, "2012-05-06 07:08:09.000000"))
+    migrate.sync(empty_engine)
+    assert migrate.version(empty_engine) == NEWEST
+    assert differences(empty_engine) == []
+    registry = SqlRegistry(empty_engine)
+    image = registry.images.get(BOB, OLD_IMAGE)
+    assert (image.name, image.properties, image.locations[0].url, image.created_at) == (
+        "old",
+        {"a": "1"},
+        "file:///old",
+        datetime(2012, 5, 6, 7, 8, 9),
+    )
+    assert (image.os_hidden, image.os_hash_algo, image.os_hash_value, image.tags) == (False, None, None, ())
+    assert registry.images.update(ALICE, OLD_IMAGE, ImageChanges({"os_hidden": True}, tag="t")).tags == ("t",)
 
 
 def test_sync_when_several_processes_do_it_at_once_makes_the_schema_once(empty_engine: Engine) -> None:

@@ -8,7 +8,7 @@ import pytest
 from glance import errors
 from glance.model import query
 from glance.model.attributes import MAX_BIG_INTEGER
-from glance.model.image import ImageQuery
+from glance.model.image import Condition, ImageQuery
 
 MARKER = "11111111-2222-4333-8444-555555555555"
 
@@ -61,13 +61,11 @@ def test_parse_with_every_parameter_gives_the_whole_query():
             "protected": True,
         },
         properties={"os_type": "linux", "a": ""},
-        size_min=1,
-        size_max=9,
+        conditions=(Condition("size", "gte", 1), Condition("size", "lte", 9)),
         changes_since=datetime(2012, 5, 6, 7, 8, 9),
         deleted=True,
         scope="all",
-        sort_key="name",
-        sort_dir="asc",
+        sort=(("name", "asc"),),
         marker=MARKER,
         limit=7,
     )
@@ -110,7 +108,7 @@ def test_number_filter_with_anything_else_is_refused(name, text):
 
 def test_sizes_beyond_any_image_are_kept_in_the_range_of_the_database():
     found = parse(size_min=str(10**30), size_max=str(2**64))
-    assert (found.size_min, found.size_max) == (MAX_BIG_INTEGER, MAX_BIG_INTEGER)
+    assert found.conditions == (Condition("size", "gte", MAX_BIG_INTEGER), Condition("size", "lte", MAX_BIG_INTEGER))
 
 
 def test_min_ram_beyond_its_column_is_refused():

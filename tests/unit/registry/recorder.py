@@ -21,9 +21,13 @@ IMAGE = Image(
     min_disk=1,
     min_ram=2,
     protected=True,
+    os_hidden=True,
+    os_hash_algo="sha512",
+    os_hash_value="cd" * 64,
     created_at=datetime(2012, 5, 6, 7, 8, 9, 10),
     updated_at=datetime(2012, 5, 6, 7, 8, 10),
     properties={"a": "1", "none": None, "empty": ""},
+    tags=("a", "é"),
     locations=(Location("file:///images/one", "file", {"part": 1}, "active", 7), Location("http://example.org/two", "", {}, "pending_delete", 8)),
 )
 

@@ -7,7 +7,7 @@ import pytest
 
 from glance import errors, interfaces
 from glance.context import RequestContext
-from glance.model.image import ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
+from glance.model.image import Condition, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
 from glance.registry.client import HttpRegistry
 from glance.registry.operations import OPERATIONS
 from glance.registry.server import RegistryApp
@@ -23,21 +23,37 @@ PARTS = {
 CTX = RequestContext(user="Jörg", project="東京", roles=("member", "admin"), request_id="req-1", read_only=True)
 UPLOAD = Upload(IMAGE.id, "attempt", "file", "host/boot/1/2", "queued")
 LOCATION = Location("file:///images/one", "file", {"part": 1})
-QUERY = ImageQuery({"name": "é", "protected": False, "min_ram": 0}, {"k": "v"}, 0, 9, datetime(2012, 5, 6), None, "all", "name", "asc", "m", 5)
-MEMBERS = [Member(IMAGE.id, "t1", True, "accepted"), Member(IMAGE.id, "t2")]
+QUERY = ImageQuery(
+    equal={"name": "é", "protected": False, "min_ram": 0},
+    conditions=(
+        Condition("size", "gte", 0),
+        Condition("name", "in", ("a", "b,é")),
+        Condition("created_at", "lt", datetime(2012, 5, 6, 7, 8, 9, 10)),
+    ),
+    properties={"k": "v"},
+    tags=("t", "ü"),
+    member_status="accepted",
+    changes_since=datetime(2012, 5, 6),
+    scope="accessible",
+    sort=(("name", "asc"), ("size", "desc")),
+    marker="m",
+    limit=5,
+)
+CHANGES = ImageChanges({"name": "n"}, {"p": None}, frozenset({"old", "gone"}), purge=True, tags=("a", "b"), tag="c", untag="d")
+MEMBERS = [Member(IMAGE.id, "t1", True, "accepted", datetime(2012, 5, 6), datetime(2012, 5, 7, 1, 2, 3, 4)), Member(IMAGE.id, "t2")]
 
 CALLS = [
     ("images", "create", (CTX, IMAGE), {}, IMAGE),
     ("images", "get", (CTX, IMAGE.id), {}, IMAGE),
     ("images", "list", (CTX, QUERY), {}, [IMAGE, IMAGE]),
-    ("images", "update", (CTX, IMAGE.id, ImageChanges({"name": "n"}, {"p": None}, purge=True), frozenset({"queued", "saving"})), {}, IMAGE),
+    ("images", "update", (CTX, IMAGE.id, CHANGES, frozenset({"queued", "saving"})), {}, IMAGE),
     ("images", "update", (CTX, IMAGE.id, ImageChanges(), None), {}, IMAGE),
     ("images", "activate", (CTX, IMAGE.id, LOCATION, 3), {}, IMAGE),
     ("images", "activate", (CTX, IMAGE.id, None, 0), {}, IMAGE),
     ("images", "delete", (CTX, IMAGE.id), {"delayed": True}, IMAGE),
     ("uploads", "start", (CTX, UPLOAD), {}, IMAGE),
     ("uploads", "renew", (["a", "b"],), {}, None),
-    ("uploads", "finish", (CTX, IMAGE.id, "attempt", StoredData(LOCATION, 5, "abc", None)), {}, IMAGE),
+    ("uploads", "finish", (CTX, IMAGE.id, "attempt", StoredData(LOCATION, 5, "abc", None, "sha512", "cd" * 64)), {}, IMAGE),
     ("uploads", "abandon", (IMAGE.id, "attempt", "killed"), {}, True),
     ("uploads", "leases", (), {}, [(UPLOAD, True), (UPLOAD, False)]),
     ("uploads", "take_over", (IMAGE.id, "attempt", "fresh", "host/boot/1/2"), {}, False),
@@ -45,6 +61,8 @@ CALLS = [
     ("locations", "erased", (7,), {}, None),
     ("members", "list", (CTX, IMAGE.id), {}, MEMBERS),
     ("members", "put", (CTX, IMAGE.id, [Membership("t1", True), Membership("t/2", None)]), {"replace": False, "maximum": 9}, None),
+    ("members", "add", (CTX, IMAGE.id, "t/2"), {"maximum": 9}, MEMBERS[1]),
+    ("members", "answer", (CTX, IMAGE.id, "t/1 ü%41", "rejected"), {}, MEMBERS[0]),
     ("members", "remove", (CTX, IMAGE.id, "t/1 ü%41"), {}, None),
     ("members", "remove", (CTX, IMAGE.id, ".."), {}, None),
     ("members", "shared_with", (CTX, "a/../b?c#d"), {}, MEMBERS),

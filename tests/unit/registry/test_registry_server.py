@@ -63,7 +63,7 @@ def test_list_with_classic_parameters_asks_for_the_same(recorder, ask, asked, pa
     ask(f"GET {path}?name=%C3%BC&is_public=None&property-a=b&limit=2000&sort_dir=asc&deleted=true&odd=1")
     part, method, (ctx, query), _named = asked()
     assert (part, method, ctx) == ("images", "list", unauthenticated())
-    assert query == ImageQuery({"name": "ü"}, {"a": "b"}, scope="all", deleted=True, sort_dir="asc", limit=1000)
+    assert query == ImageQuery({"name": "ü"}, properties={"a": "b"}, scope="all", deleted=True, sort=(("created_at", "asc"),), limit=1000)
 
 
 def test_list_asked_by_an_ordinary_caller_ignores_what_is_for_administrators(recorder, ask, asked):
@@ -113,8 +113,15 @@ def test_delete_without_body_is_not_delayed(ask, asked):
 
 
 def test_members_are_shown_by_their_classic_names(recorder, ask):
-    recorder.answer = [Member(IMAGE.id, "t2", True)]
-    expected = {"image_id": IMAGE.id, "member_id": "t2", "can_share": True, "status": "pending"}
+    recorder.answer = [Member(IMAGE.id, "t2", True, created_at=IMAGE.created_at, updated_at=IMAGE.updated_at)]
+    expected = {
+        "image_id": IMAGE.id,
+        "member_id": "t2",
+        "can_share": True,
+        "status": "pending",
+        "created_at": "2012-05-06T07:08:09.000010",
+        "updated_at": "2012-05-06T07:08:10",
+    }
     assert ask(f"GET /images/{IMAGE.id}/members").json == {"members": [expected]}
     assert ask("GET /shared-images/t2").json == {"shared_images": [expected]}
 

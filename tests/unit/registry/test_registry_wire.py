@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from glance import errors
 from glance.model.attributes import BY_NAME
-from glance.model.image import SORT_KEYS, Image, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
+from glance.model.image import SORT_KEYS, Condition, Image, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
 from glance.registry import wire
+from glance.registry.codec import TIME
 from tests.unit.registry.recorder import IMAGE
 
 
@@ -27,10 +28,12 @@ def through(codec, value):
         (wire.NEW_IMAGE, IMAGE),
         (wire.LOCATION, IMAGE.locations[0]),
         (wire.UPLOAD, Upload("i", "a", "file", "host/boot/1/2", "queued")),
-        (wire.STORED_DATA, StoredData(IMAGE.locations[0], 5, None, 9)),
+        (wire.STORED_DATA, StoredData(IMAGE.locations[0], 5, None, 9, "sha512", "cd")),
         (wire.MEMBER, Member("i", "t1", True, "accepted")),
         (wire.MEMBERSHIP, Membership("t1", None)),
         (wire.CHANGES, ImageChanges({"name": None, "protected": True, "size": 3, "visibility": "private"}, {"a": None}, purge=True)),
+        (wire.CHANGES, ImageChanges(dropped=frozenset({"a", "b"}), tags=(), tag="t", untag="u")),
+        (wire.CHANGES, ImageChanges()),
         (wire.QUERY, ImageQuery()),
     ],
 )
@@ -40,18 +43,27 @@ def test_entity_through_json_is_the_same(codec, value):
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
+OPERATORS = st.sampled_from(["eq", "neq", "gt", "gte", "lt", "lte"])
+CONDITIONS = (
+    st.builds(Condition, st.sampled_from(["size", "min_ram"]), OPERATORS, st.integers(-1, 2**63 - 1))
+    | st.builds(Condition, st.sampled_from(["created_at", "updated_at"]), OPERATORS, st.datetimes())
+    | st.builds(Condition, st.sampled_from(["name", "checksum"]), OPERATORS, TEXT)
+    | st.builds(Condition, st.sampled_from(["id", "status"]), st.just("in"), st.lists(TEXT).map(tuple))
+)
+
 
 @given(
     st.builds(
         ImageQuery,
         equal=st.dictionaries(st.sampled_from(sorted(BY_NAME)), TEXT | st.booleans() | st.integers(-1, 2**63 - 1)),
+        conditions=st.lists(CONDITIONS).map(tuple),
         properties=st.dictionaries(TEXT, TEXT),
-        size_min=st.none() | st.integers(0, 2**63 - 1),
+        tags=st.lists(TEXT).map(tuple),
+        member_status=st.sampled_from([None, "pending", "accepted", "rejected"]),
         changes_since=st.none() | st.datetimes(),
         deleted=st.none() | st.booleans(),
-        scope=st.sampled_from(["default", "private", "all"]),
-        sort_key=st.sampled_from(SORT_KEYS),
-        sort_dir=st.sampled_from(["asc", "desc"]),
+        scope=st.sampled_from(["default", "private", "all", "accessible", "everything"]),
+        sort=st.lists(st.tuples(st.sampled_from(SORT_KEYS), st.sampled_from(["asc", "desc"]))).map(tuple),
         marker=st.none() | TEXT,
         limit=st.none() | st.integers(0, 10**6),
     )
@@ -135,6 +147,13 @@ def test_bad_image_is_refused_with_the_reason(document, sentence):
         {"name": 5},
         {"protected": 1},
         {"is_public": "true"},
+        {"tags": "a"},
+        {"tags": [""]},
+        {"tags": ["a", 5]},
+        {"tags": ["t" * 256]},
+        {"tags": ["a\0b"]},
+        {"os_hidden": "true"},
+        {"os_hash_value": "f" * 129},
         {"properties": []},
         {"properties": {"a": 1}},
         {"properties": {"a": "line\r\nInjected: header"}},
@@ -167,7 +186,25 @@ def test_hostile_location_is_refused(document):
 
 @pytest.mark.parametrize(
     "change",
-    [{"equal": {"url": "x"}}, {"equal": {"size": 1.5}}, {"sort_key": "url"}, {"sort_dir": "up"}, {"scope": "any"}, {"scope": []}, {"limit": "5"}],
+    [
+        {"equal": {"url": "x"}},
+        {"equal": {"size": 1.5}},
+        {"conditions": {}},
+        {"conditions": [{"attribute": "url", "operator": "eq", "value": "x"}]},
+        {"conditions": [{"attribute": "name", "operator": "like", "value": "x"}]},
+        {"conditions": [{"attribute": "name", "operator": "eq", "value": ["x"]}]},
+        {"conditions": [{"attribute": "name", "operator": "in", "value": "x"}]},
+        {"conditions": [{"attribute": "size", "operator": "in", "value": ["5"]}]},
+        {"conditions": [{"attribute": "created_at", "operator": "gt", "value": "yesterday"}]},
+        {"conditions": [{"attribute": "name", "operator": "eq"}]},
+        {"tags": [5]},
+        {"member_status": "all"},
+        {"sort": [{"key": "url", "direction": "asc"}]},
+        {"sort": [{"key": "name", "direction": "up"}]},
+        {"scope": "any"},
+        {"scope": []},
+        {"limit": "5"},
+    ],
 )
 def test_hostile_query_is_refused(change):
     document = orjson.loads(orjson.dumps(wire.QUERY.dump(ImageQuery()))) | change
@@ -205,5 +242,11 @@ def test_unknown_error_is_refused(document):
         wire.load_error(document)
 
 
+@pytest.mark.parametrize("document", [{"tag": ""}, {"tag": "t" * 256}, {"tag": 5}, {"untag": 5}, {"drop_props": "a"}, {"drop_props": [None]}])
+def test_hostile_change_is_refused(document):
+    with pytest.raises(errors.Invalid):
+        wire.CHANGES.load(document)
+
+
 def test_time_with_zone_is_read_as_utc():
-    assert wire.TIME.load("2012-05-06T07:08:09+02:00") == datetime(2012, 5, 6, 5, 8, 9)
+    assert TIME.load("2012-05-06T07:08:09+02:00") == datetime(2012, 5, 6, 5, 8, 9)

@@ -1,0 +1,41 @@
+"""Image data as the body of an answer, in every version alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import webob
+
+from glance.api.request import Request
+from glance.interfaces import Blob
+from glance.model.image import Image
+from glance.service import image_data
+from glance.stream import CHUNK
+
+DATA_TYPE = "application/octet-stream"
+
+
+def respond(request: Request, image: Image, part: tuple[int, int] | None) -> webob.Response:
+    """200 with the data of ``image``, or 206 with a ``part`` of it: its first byte and the one after the last.
+
+    The image is one that ``image_data.get_readable`` returned. Raises ImageDataMissing, ImageDataDamaged, StoreUnavailable.
+    """
+    start, stop = part or (0, None)
+    blob = image_data.open_data(request.services, request.ctx, image, start, None if stop is None else stop - start)
+    response = webob.Response(status=206 if part else 200, content_type=DATA_TYPE)
+    response.headers["Accept-Ranges"] = "bytes"
+    if part:
+        response.headers["Content-Range"] = f"bytes {start}-{part[1] - 1}/{image.size}"
+    if blob is not None:
+        response.app_iter = _body(request, blob, to_the_end=stop in {None, image.size})
+        response.content_length = blob.length
+    return response
+
+
+def _body(request: Request, blob: Blob, *, to_the_end: bool) -> Iterable[bytes]:
+    """The blob as WSGI sends it: by the server's own means where it is the rest of a real file (PEP 3333, wsgi.file_wrapper)."""
+    wrapper: Any = request.environ.get("wsgi.file_wrapper")
+    if wrapper is not None and blob.file is not None and to_the_end:
+        return wrapper(blob.file, CHUNK)
+    return blob

@@ -1,0 +1,22 @@
+"""The URL space of version 2, below its prefix. The order of methods is that of the Allow header."""
+
+from __future__ import annotations
+
+from glance.api.routing import Table
+from glance.api.v2 import image_data, images, info, members, schemas
+
+TABLE: Table = {
+    "/images": {"GET": images.index, "POST": images.create},
+    "/images/{image_id}": {"GET": images.show, "PATCH": images.update, "DELETE": images.delete},
+    "/images/{image_id}/file": {"GET": image_data.download, "PUT": image_data.upload},
+    "/images/{image_id}/actions/deactivate": {"POST": images.deactivate},
+    "/images/{image_id}/actions/reactivate": {"POST": images.reactivate},
+    "/images/{image_id}/tags/{name}": {"PUT": images.tag, "DELETE": images.untag},
+    "/images/{image_id}/members": {"GET": members.index, "POST": members.add},
+    "/images/{image_id}/members/{member}": {"GET": members.show, "PUT": members.answer, "DELETE": members.remove},
+    "/schemas/{name}": {"GET": schemas.show},
+    "/info/import": {"GET": info.import_methods},
+    "/info/stores": {"GET": info.stores},
+    "/info/stores/detail": {"GET": info.stores},
+    "/info/usage": {"GET": info.usage},
+}
