@@ -1,4 +1,4 @@
-"""Writes what is generated from tables in the code: the samples in etc/, the configuration reference, and two tables of the API reference.
+"""Writes what is generated from tables in the code: the samples in etc/, the configuration reference, and the tables of the API reference.
 
 Run it after a change of either (``make docs``); a test compares.
 """
@@ -12,15 +12,18 @@ from typing import Any
 
 from oslo_config import cfg
 
-from glance.api.errors import status_of
+from glance.api.errors import Version, status_of
+from glance.api.v2 import schemas
 from glance.config import logs, programs
 from glance.config.sections import Section
 from glance.errors import ConfigurationError, every_error
-from glance.model.attributes import ATTRIBUTES
+from glance.model.attributes import ATTRIBUTES, BY_NAME
+from glance.model.formats import Formats
 from glance.policies.rules import DEFAULT_RULE, RULES
 
 ROOT = Path(__file__).parent.parent
-API_REFERENCE = ROOT / "docs/reference/api-v1.md"
+REFERENCE_V1 = ROOT / "docs/reference/api-v1.md"
+REFERENCE_V2 = ROOT / "docs/reference/api-v2.md"
 WIDTH = 100
 
 RULES_OF_ATTRIBUTES = {
@@ -53,7 +56,8 @@ def render() -> dict[Path, str]:
         ROOT / "etc/glance-registry.conf": _sample(programs.REGISTRY),
         ROOT / "etc/policy.yaml.sample": _policy_sample(),
         ROOT / "docs/reference/configuration.md": _reference(),
-        API_REFERENCE: _between(_between(API_REFERENCE.read_text(), "attributes", _attributes()), "errors", _errors()),
+        REFERENCE_V1: _api_reference(REFERENCE_V1, _attributes_v1(), "v1"),
+        REFERENCE_V2: _api_reference(REFERENCE_V2, _attributes_v2(), "v2"),
     }
 
 
@@ -145,17 +149,35 @@ def _between(page: str, name: str, text: str) -> str:
     return before + begin + text + end + rest.partition(end)[2]
 
 
-def _attributes() -> str:
-    rows = [
-        f"| `{one.name}` | {one.kind} | {one.limit or ''} | {RULES_OF_ATTRIBUTES[one.rule]} | {one.doc} |"
-        for one in ATTRIBUTES
-        if one.name != "visibility"
-    ]
+def _api_reference(page: Path, attributes: str, version: Version) -> str:
+    return _between(_between(page.read_text(), "attributes", attributes), "errors", _errors(version))
+
+
+def _attributes_v1() -> str:
+    rows = [f"| `{one.name}` | {one.kind} | {one.limit or ''} | {RULES_OF_ATTRIBUTES[one.rule]} | {one.doc} |" for one in ATTRIBUTES if one.in_v1]
     return "\n".join(["| field | kind | limit | a client's value | meaning |", "|---|---|---|---|---|", *rows]) + "\n"
 
 
-def _errors() -> str:
-    rows = [f"| {status_of(one)} | `{one.code}` | {one.template} |" for one in every_error() if not issubclass(one, ConfigurationError)]
+def _attributes_v2() -> str:
+    rows = [
+        f"| `{name}` | {_json_type(one)} | {one.get('maxLength', one.get('maximum', ''))} | {_writable(name, one)} | {one['description']} |"
+        for name, one in schemas.image(Formats())["properties"].items()
+    ]
+    return "\n".join(["| field | type | limit | a client's value | meaning |", "|---|---|---|---|---|", *rows]) + "\n"
+
+
+def _json_type(schema: schemas.Schema) -> str:
+    return " or ".join(schema["type"]) if isinstance(schema["type"], list) else str(schema["type"])
+
+
+def _writable(name: str, schema: schemas.Schema) -> str:
+    if schema.get("readOnly"):
+        return "is refused"
+    return RULES_OF_ATTRIBUTES[BY_NAME[name].rule if name in BY_NAME else "free"]
+
+
+def _errors(version: Version) -> str:
+    rows = [f"| {status_of(one, version)} | `{one.code}` | {one.template} |" for one in every_error() if not issubclass(one, ConfigurationError)]
     return "\n".join(["| status | error | sentence |", "|---|---|---|", *sorted(rows)]) + "\n"
 
 

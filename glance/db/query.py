@@ -17,7 +17,7 @@ from glance.db.mapping import IMAGE_FIELDS
 from glance.db.schema import image_members, image_properties, image_tags, images
 from glance.model.image import SORT_KEYS, Condition, Direction, ImageQuery, MemberStatus, Operator, Scope
 from glance.model.status import HIDDEN
-from glance.model.visibility import COMMUNITY, OPEN, PUBLIC
+from glance.model.visibility import COMMUNITY, OPEN, PUBLIC, SHARED
 
 Clause = ColumnElement[bool]
 
@@ -94,12 +94,13 @@ def _shared(ctx: RequestContext, status: MemberStatus | None = None) -> Iterator
     """The image is shared with the caller, who has answered ``status`` (None: anything); nothing for a caller who is nobody."""
     if ctx.owner is not None:
         answered = [] if status is None else [image_members.c.status == status]
-        yield exists().where(
+        member = exists().where(
             image_members.c.image_id == images.c.id,
             image_members.c.member == ctx.owner,
             image_members.c.deleted.is_(False),
             *answered,
         )
+        yield and_(images.c.visibility == SHARED, member)
 
 
 def _shows_deleted(ctx: RequestContext, query: ImageQuery) -> bool:

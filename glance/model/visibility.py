@@ -20,13 +20,14 @@ def owns(ctx: RequestContext, image: Image) -> bool:
 
 
 def may_see(ctx: RequestContext, image: Image, *, is_member: bool) -> bool:
-    """True where the caller may know that the image exists; ``is_member``: a live membership names the caller's owner."""
+    """True where the caller may know that the image exists; ``is_member``: a live membership names the caller's owner. It counts while the image is
+    shared, and sleeps while it is not."""
     if ctx.is_admin:
         return True
     if image.deleted:
         return False
     unowned = image.owner is None and ctx.owner is not None  # whoever is nobody sees what is public only
-    return image.visibility in OPEN or unowned or owns(ctx, image) or is_member
+    return image.visibility in OPEN or unowned or owns(ctx, image) or (is_member and image.visibility == SHARED)
 
 
 def may_change(ctx: RequestContext, image: Image) -> bool:
@@ -45,7 +46,7 @@ def listed(ctx: RequestContext, image: Image, *, is_member: bool, scope: Scope =
     Scopes of v1 are "default", and for administrators "private" and "all"; those of v2 "accessible" (community images of others only
     by asking) and "everything". What is for administrators means "default" to others.
     """
-    in_default = image.visibility == PUBLIC or owns(ctx, image) or is_member
+    in_default = image.visibility == PUBLIC or owns(ctx, image) or (is_member and image.visibility == SHARED)
     if scope == "everything":
         return ctx.is_admin or in_default or image.visibility == COMMUNITY
     if not ctx.is_admin or scope == "default":

@@ -91,6 +91,9 @@ def update(
     authorize_change(services, ctx, "modify_image", image)
     if image.status in {DELETED, PENDING_DELETE}:
         raise errors.ImageDeleted(action="update")
+    if not strict and image.visibility != PUBLIC and changes.values.get("visibility") == visibility.SHARED:
+        # Version 1 knows only public and not public: what is not stays as it is.
+        changes = replace(changes, values={name: value for name, value in changes.values.items() if name != "visibility"})
     if changes.values.get("visibility", image.visibility) != image.visibility:
         _authorize_visibility(services, ctx, str(changes.values["visibility"]), image)
     if strict:

@@ -96,8 +96,13 @@ def refuse_unwritable(name: str) -> None:
     """Raises Forbidden for an attribute that no client sets."""
     if name in READ_ONLY:
         raise errors.Forbidden(reason=f"Attribute '{name}' is read-only.")
-    if name in RESERVED or name.startswith(RESERVED_PREFIX):
+    if is_reserved(name):
         raise errors.Forbidden(reason=f"Attribute '{name[:64]}' is reserved.")
+
+
+def is_reserved(name: str) -> bool:
+    """True for names that no custom property has in this version: only the service says what they stand for."""
+    return name in READ_ONLY or name in RESERVED or name.startswith(RESERVED_PREFIX)
 
 
 def check(name: str, value: Any, schema: Schema) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from glance.api.v2.schemas import SHOWN
+from glance.api.v2.schemas import SHOWN, is_reserved
 from glance.model.image import Image, Member
 
 
 def image(shown: Image) -> dict[str, Any]:
-    """All fields of an image. A custom property never hides a field of its own name; one without value is an empty text."""
+    """All fields of an image. A custom property without value is an empty text; one that v1 gave the name of a field is left out, lest a client
+    takes it for the service's own.
+    """
     path = f"/v2/images/{shown.id}"
     return {
-        **{name: value or "" for name, value in shown.properties.items()},
+        **{name: value or "" for name, value in shown.properties.items() if not is_reserved(name)},
         **{attribute.name: _value(getattr(shown, attribute.name)) for attribute in SHOWN},
         "tags": list(shown.tags),
         "self": path,

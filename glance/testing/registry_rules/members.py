@@ -12,7 +12,7 @@ import pytest
 from glance import errors
 from glance.context import RequestContext
 from glance.interfaces import Registry
-from glance.model.image import Image, ImageQuery, Member, Membership, MemberStatus
+from glance.model.image import Image, ImageChanges, ImageQuery, Member, Membership, MemberStatus
 from glance.testing.registry_rules.scene import (
     ADMIN,
     ALICE,
@@ -118,12 +118,21 @@ class MemberRules(Scene):
             results = at_once(partial(put, registry, ALICE, image, "bob"), partial(registry.members.remove, ALICE, image.id, "bob"))
             assert results == [None, None]
 
-    @pytest.mark.parametrize("visibility", ["shared", "private", "public"])
+    @pytest.mark.parametrize("visibility", ["shared", "public"])
     def test_put_when_shared_lets_the_member_see_and_list_the_image(self, registry: Registry, visibility: str) -> None:
         image = create(registry, visibility=visibility)
         put(registry, ALICE, image, "bob")
         assert registry.images.get(BOB, image.id) == image
         assert list(registry.images.list(BOB, ImageQuery())) == [image]
+
+    def test_put_when_private_shows_the_member_nothing_until_it_is_shared(self, registry: Registry) -> None:
+        image = create(registry, visibility="private")
+        put(registry, ALICE, image, "bob")
+        assert list(registry.images.list(BOB, ImageQuery())) == []
+        with pytest.raises(errors.ImageNotFound):
+            registry.images.get(BOB, image.id)
+        shared = registry.images.update(ALICE, image.id, ImageChanges({"visibility": "shared"}))
+        assert list(registry.images.list(BOB, ImageQuery())) == [shared]
 
     def test_add_when_the_member_is_new_makes_it_pending(self, registry: Registry, advance: Advance) -> None:
         image = create(registry)

@@ -105,3 +105,16 @@ def test_member_when_touched_by_strangers_then_404(shared_api: Api, mine: Api) -
     assert stranger.send_json("PUT", f"{path}/P2", {"status": "accepted"}).status == 404
     assert stranger.request("DELETE", f"{path}/P2").status == 404
     assert stranger.send_json("POST", path, {"member": "P3"}).status == 404
+
+
+def test_members_when_the_image_becomes_private_then_they_see_nothing_of_it(mine: Api, theirs: Api) -> None:
+    image_id = mine.new(b"abc")
+    mine.send_json("POST", f"/v2/images/{image_id}/members", {"member": "P2"})
+    theirs.send_json("PUT", f"/v2/images/{image_id}/members/P2", {"status": "accepted"})
+    assert listed(theirs) == [image_id]
+    mine.patch(image_id, [{"op": "replace", "path": "/visibility", "value": "private"}])
+    assert listed(theirs) == []
+    for path in (f"/v2/images/{image_id}", f"/v2/images/{image_id}/file", f"/v1/images/{image_id}"):
+        assert theirs.request("GET", path).status == 404
+    mine.patch(image_id, [{"op": "replace", "path": "/visibility", "value": "shared"}])
+    assert listed(theirs) == [image_id]

@@ -192,3 +192,17 @@ def test_tag_when_bad_then_refused(api: Api) -> None:
     assert (refused.status, refused.header("Allow")) == (405, "PUT, DELETE")
     assert api.request("PUT", f"{path}/a/b").status == 404
     assert api.request("PUT", "/v2/images/nope/tags/x").status == 404
+
+
+def test_properties_when_v1_gave_them_reserved_names_then_v2_does_not_show_them(api: Api) -> None:
+    names = ("direct_url", "locations", "stores", "os_glance_x", "deleted", "fine")
+    image_id = api.create({f"x-image-meta-property-{name}": "file:///etc/passwd" for name in names})
+    assert not set(names[:-1]) & set(api.get(f"/v2/images/{image_id}"))
+    assert api.get(f"/v2/images/{image_id}")["fine"] == "file:///etc/passwd"
+
+
+@pytest.mark.parametrize("visibility", ["private", "community", "shared"])
+def test_visibility_when_v1_repeats_that_it_is_not_public_then_it_stays(api: Api, visibility: str) -> None:
+    image_id = api.new(visibility=visibility)
+    assert api.request("PUT", f"/v1/images/{image_id}", {"x-image-meta-is_public": "False"}).status == 200
+    assert api.get(f"/v2/images/{image_id}")["visibility"] == visibility
