@@ -4,8 +4,8 @@ import pytest
 
 from glance import client
 from glance.client import Client, get_client, headers_from_meta, meta_from_headers
+from glance.client.http import Address
 from glance.common import exception
-from glance.common.http import Address
 
 CLASSES_OF_2011 = [
     "Error",

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urljoin
 
+from glance.client.http import JSON_HEADERS, SUCCESS, Address, Answer, Network, Payload
 from glance.common import exception
-from glance.common.http import JSON_HEADERS, SUCCESS, Address, Answer, Network, Payload
 
 MAX_REDIRECTS: Final = 10
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from glance.client.http import DEFAULT_TIMEOUT, JSON_HEADERS, SUCCESS, Address, Answer, Headers, Network, Payload, Readable
+from glance.client.keystone import Credentials, log_in
 from glance.common import exception
 from glance.common.exception import ClientConnectionError
-from glance.common.http import DEFAULT_TIMEOUT, JSON_HEADERS, SUCCESS, Address, Answer, Headers, Network, Payload, Readable
-from glance.common.keystone import Credentials, log_in
 
 __all__ = ["Client", "ClientConnectionError", "ImageMeta", "Readable", "V1Client", "get_client", "headers_from_meta", "meta_from_headers"]
 
