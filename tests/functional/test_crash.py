@@ -29,6 +29,9 @@ CALLS = (
 HEADERS = {"x-image-meta-disk_format": "raw", "x-image-meta-container_format": "bare", "Content-Type": "application/octet-stream"}
 DATA = bytes(range(256)) * 400
 
+#: What an upload cannot do without, by service; how often each is called depends on how the bytes arrive.
+NEEDED = {"api": {"openat", "write", "fsync", "linkat", "sendto"}, "registry": {"pwrite64", "fdatasync", "sendto"}}
+
 #: One process that does everything, and the two of the default installation. Without worker processes a death is seen at once.
 EMBEDDED = {"services": ("api",), "api_options": {"DEFAULT": {"registry_mode": "embedded", "workers": 0}}}
 TWO = {"api_options": {"DEFAULT": {"workers": 0}}, "registry_options": {"DEFAULT": {"workers": 0}}}
@@ -161,7 +164,7 @@ def test_upload_killed_at_every_call_then_repaired(
     points = sweep(fresh_glance(**options), service, step=1)
 
     report(capsys, f"glance-{service}, {options.get('services', 'two processes')}", points)
-    assert sum(points.values()) >= 15
+    assert points.keys() >= NEEDED[service]
 
 
 @dataclass
