@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO, Protocol
 
 from glance.context import RequestContext
-from glance.model.image import Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
+from glance.model.image import Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
 
 
 class ByteSource(Protocol):
@@ -119,18 +119,19 @@ class ImageRecords(Protocol):
 class UploadRecords(Protocol):
     """Attempts to store data, each with a lease. Fencing: only the attempt on record can finish or abandon an upload."""
 
-    def start(self, ctx: RequestContext, upload: Upload) -> Image:
-        """queued -> saving, and the lease begins. Raises NotQueued."""
+    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> Image:
+        """queued -> ``status``, and the lease begins. Raises NotQueued."""
 
     def renew(self, attempts: Sequence[str]) -> None:
         """Prolongs the leases of those attempts."""
 
     def finish(self, ctx: RequestContext, image_id: str, attempt: str, data: StoredData) -> Image:
-        """saving -> active with location, size and checksum, in one transaction. Raises UploadLost unless the attempt still holds the image."""
+        """Records location, size and checksum, and makes the image active, in one transaction; where the location is only staged, the image stays
+        as it is. Raises UploadLost unless the attempt still holds the image."""
 
     def abandon(self, image_id: str, attempt: str, status: str) -> bool:
-        """Takes a failed attempt off the record, and saving -> ``status`` (killed or queued) unless the image was deleted meanwhile. False where
-        the attempt is not on record (any more)."""
+        """Takes a failed attempt off the record, and lets the image fall to ``status`` (killed or queued) unless it was deleted meanwhile. False
+        where the attempt is not on record (any more)."""
 
     def leases(self) -> Sequence[tuple[Upload, bool]]:
         """All attempts on record, each with whether its lease has run out."""

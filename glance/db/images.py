@@ -149,7 +149,7 @@ class SqlImages:
         if image.protected:
             raise errors.ImageProtected
         now = self._clock()
-        live = (image_locations.c.image_id == image_id) & (image_locations.c.status == "active")
+        live = (image_locations.c.image_id == image_id) & image_locations.c.status.in_(("active", "staged"))
         waiting = connection.execute(update(image_locations).where(live).values(status=PENDING_DELETE, updated_at=now)).rowcount
         for table in (image_properties, image_tags, image_members):
             belongs = (table.c.image_id == image_id) & table.c.deleted.is_(False)

@@ -27,7 +27,7 @@ def from_image(image: Image) -> dict[str, Any]:
 
 def to_location(row: RowMapping) -> Location:
     """A location; rows older than the names of stores have none."""
-    return Location(row["value"], row["store"] or "", json.loads(row["meta_data"] or "{}"), row["status"], row["id"])
+    return Location(row["value"], row["store"] or "", json.loads(row["meta_data"] or "{}"), row["status"], row["id"], row["owned"])
 
 
 def from_location(image_id: str, location: Location, now: datetime) -> dict[str, Any]:
@@ -38,6 +38,7 @@ def from_location(image_id: str, location: Location, now: datetime) -> dict[str,
         "meta_data": json.dumps(dict(location.metadata)),
         "store": location.store or None,
         "status": location.status,
+        "owned": location.owned,
         "created_at": now,
         "updated_at": now,
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint, false
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint, false, true
 from sqlalchemy.dialects import mysql
 
 metadata = MetaData()
@@ -100,6 +100,7 @@ image_locations = _table(
     Column("meta_data", Text),
     Column("store", String(255)),
     Column("status", String(30), nullable=False, server_default="active"),
+    Column("owned", Boolean, nullable=False, server_default=true()),
     *_history(),
     Index("ix_image_locations_image_id", "image_id"),
     Index("ix_image_locations_status", "status"),

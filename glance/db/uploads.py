@@ -17,8 +17,8 @@ from glance.db.query import IMAGES
 from glance.db.schema import image_uploads, images
 from glance.db.steps import change, complete, lock_to_change
 from glance.db.transactions import Database
-from glance.model.image import Image, StoredData, Upload
-from glance.model.status import ACTIVE, QUEUED, SAVING
+from glance.model.image import Held, Image, StoredData, Upload
+from glance.model.status import ACTIVE, HELD, QUEUED, UPLOADING, sources_of
 
 #: What an image says about its data; none of it holds for the data of the next attempt.
 _LEARNED = ("size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value")
@@ -32,9 +32,9 @@ class SqlUploads:
         self._lease = timedelta(seconds=lease_seconds)
         self._clock = clock
 
-    def start(self, ctx: RequestContext, upload: Upload) -> Image:
+    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> Image:
         try:
-            return self._database.write(self._start, ctx, upload)
+            return self._database.write(self._start, ctx, upload, status)
         except IntegrityError as error:
             # An earlier attempt is on record and was not cleaned up yet.
             raise errors.NotQueued from error
@@ -55,11 +55,11 @@ class SqlUploads:
     def take_over(self, image_id: str, attempt: str, new_attempt: str, worker: str) -> bool:
         return self._database.write(self._take_over, image_id, attempt, new_attempt, worker)
 
-    def _start(self, connection: Connection, ctx: RequestContext, upload: Upload) -> Image:
+    def _start(self, connection: Connection, ctx: RequestContext, upload: Upload, status: Held) -> Image:
         image = lock_to_change(connection, ctx, upload.image_id, "update")
         now = self._clock()
         try:
-            image = change(connection, image, {QUEUED}, {"status": SAVING, "updated_at": now})
+            image = change(connection, image, {QUEUED}, {"status": status, "updated_at": now})
         except errors.StatusConflict as error:
             raise errors.NotQueued from error
         row = {
@@ -80,20 +80,21 @@ class SqlUploads:
     def _finish(self, connection: Connection, image_id: str, attempt: str, data: StoredData) -> Image:
         now = self._clock()
         changes: dict[str, Any] = {
-            "status": ACTIVE,
             "size": data.size,
             "checksum": data.checksum,
             "os_hash_algo": data.os_hash_algo,
             "os_hash_value": data.os_hash_value,
             "updated_at": now,
         }
+        staged = data.location.status == "staged"
+        held, status = ({UPLOADING}, UPLOADING) if staged else (HELD & sources_of(ACTIVE), ACTIVE)
         if data.virtual_size is not None:
             changes["virtual_size"] = data.virtual_size
         image = _lock(connection, image_id)
         if image is None or not _take_off(connection, image_id, attempt):
             raise errors.UploadLost(image_id=image_id)
         try:
-            image = change(connection, image, {SAVING}, changes)
+            image = change(connection, image, held, {**changes, "status": status})
         except errors.StatusConflict as error:
             raise errors.UploadLost(image_id=image_id) from error
         add_location(connection, image_id, data.location, now)
@@ -103,9 +104,9 @@ class SqlUploads:
         image = _lock(connection, image_id)
         if image is None or not _take_off(connection, image_id, attempt):
             return False
-        if image.status == SAVING:
+        if image.status in HELD:
             forgotten = dict.fromkeys(_LEARNED) if status == QUEUED else {}
-            change(connection, image, {SAVING}, {"status": status, "updated_at": self._clock(), **forgotten})
+            change(connection, image, HELD, {"status": status, "updated_at": self._clock(), **forgotten})
         return True
 
     def _leases(self, connection: Connection) -> list[tuple[Upload, bool]]:

@@ -9,24 +9,30 @@ from typing import Any, Literal
 
 from glance.model.status import QUEUED
 
-LocationStatus = Literal["active", "pending_delete", "deleted"]
+LocationStatus = Literal["active", "staged", "pending_delete", "deleted"]
 Scope = Literal["default", "private", "all", "accessible", "everything"]
 Direction = Literal["asc", "desc"]
 Operator = Literal["eq", "neq", "gt", "gte", "lt", "lte", "in"]
 MemberStatus = Literal["pending", "accepted", "rejected"]
+#: How an attempt holds an image: its data are stored, staged, or taken over from where they are.
+Held = Literal["saving", "uploading", "importing"]
 #: What an image falls to when its upload fails: v1 kills it, v2 lets it be uploaded again.
 OnFailure = Literal["killed", "queued"]
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where an image's data is: a URL that only stores read. Never shown to a client of v1, never printed."""
+    """Where an image's data is: a URL that only stores read. Never shown to a client of v1, never printed.
+
+    ``owned``: this service wrote the data, for this image, and erases them with it. Data that somebody else put there are only pointed to.
+    """
 
     url: str = field(repr=False)
     store: str
     metadata: Mapping[str, object] = field(default_factory=dict)
     status: LocationStatus = "active"
     id: int | None = None
+    owned: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +147,7 @@ class ImageChanges:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One attempt to store an image's data, and the lease that keeps it.
+    """One attempt to store an image's data, and the lease that keeps it. ``store`` is "" for an attempt that only reads what is stored.
 
     ``worker`` names the process that stores (``glance.worker``). The registry ends the lease ``seconds`` after the last renewal, by its own
     clock.

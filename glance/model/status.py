@@ -1,4 +1,4 @@
-"""The states of an image and the ways between them (spec-v1 2.9).
+"""The states of an image and the ways between them (spec-v1 2.9, spec-v2 2.8).
 
 A change of status is never a plain write: the registry names the states it may start from in the UPDATE itself, so two requests that race
 cannot both win.
@@ -10,6 +10,8 @@ from typing import Final
 
 QUEUED: Final = "queued"  # an id is reserved, there is no data
 SAVING: Final = "saving"  # data is being stored
+UPLOADING: Final = "uploading"  # data is in the staging store, or on its way there
+IMPORTING: Final = "importing"  # data is being taken over from where it is
 ACTIVE: Final = "active"  # complete and readable
 KILLED: Final = "killed"  # an upload failed; the id stays taken
 DEACTIVATED: Final = "deactivated"  # complete, but closed to readers by an administrator
@@ -17,8 +19,10 @@ PENDING_DELETE: Final = "pending_delete"  # deleted; the data waits for the scru
 DELETED: Final = "deleted"  # terminal
 
 TRANSITIONS: Final[dict[str, frozenset[str]]] = {
-    QUEUED: frozenset({SAVING, ACTIVE, KILLED, DELETED}),
+    QUEUED: frozenset({SAVING, UPLOADING, IMPORTING, ACTIVE, KILLED, DELETED}),
     SAVING: frozenset({ACTIVE, KILLED, QUEUED, DELETED}),
+    UPLOADING: frozenset({IMPORTING, QUEUED, DELETED}),
+    IMPORTING: frozenset({ACTIVE, QUEUED, DELETED}),
     ACTIVE: frozenset({DEACTIVATED, DELETED, PENDING_DELETE}),
     DEACTIVATED: frozenset({ACTIVE, DELETED, PENDING_DELETE}),
     KILLED: frozenset({DELETED}),
@@ -27,6 +31,9 @@ TRANSITIONS: Final[dict[str, frozenset[str]]] = {
 }
 
 STATUSES: Final = frozenset(TRANSITIONS)
+
+#: States in which an attempt holds the image.
+HELD: Final = frozenset({SAVING, UPLOADING, IMPORTING})
 
 #: States in which an image has its data.
 COMPLETE: Final = frozenset({ACTIVE, DEACTIVATED})

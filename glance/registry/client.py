@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError, ProtocolError
 from glance import errors
 from glance.context import RequestContext, to_headers, unauthenticated
 from glance.interfaces import ImageRecords, LocationRecords, MemberRecords, UploadRecords
-from glance.model.image import Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
+from glance.model.image import Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
 from glance.registry import operations, wire
 from glance.registry.operations import Operation
 
@@ -198,8 +198,8 @@ class _Uploads:
     def __init__(self, call: _Caller) -> None:
         self._call = call
 
-    def start(self, ctx: RequestContext, upload: Upload) -> Image:
-        return self._call(operations.UPLOADS_START, ctx, upload=upload)
+    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> Image:
+        return self._call(operations.UPLOADS_START, ctx, upload=upload, status=status)
 
     def renew(self, attempts: Sequence[str]) -> None:
         return self._call.for_service(operations.UPLOADS_RENEW, attempts=attempts)

@@ -47,8 +47,9 @@ LOCATION = record(
     # A classic writer knows no stores: their set finds the one that reads the URL.
     Slot("store", TEXT, default=""),
     Slot("metadata", table(ANYTHING), default={}),
-    Slot("status", one_of("active", "pending_delete", "deleted"), default="active"),
+    Slot("status", one_of("active", "staged", "pending_delete", "deleted"), default="active"),
     Slot("id", optional(INTEGER), default=None),
+    Slot("owned", FLAG, default=True),
 )
 LOCATIONS = listing(LOCATION)
 PROPERTIES = table(optional(TEXT))
@@ -61,6 +62,7 @@ UPLOAD = record(
     Slot("worker", TEXT),
     Slot("on_failure", one_of("killed", "queued")),
 )
+HELD = one_of("saving", "uploading", "importing")
 STORED_DATA = record(
     StoredData,
     Slot("location", LOCATION),

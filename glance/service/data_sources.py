@@ -147,7 +147,7 @@ def _external(services: Services, url: str) -> tuple[Store, Location]:
     if not url:
         raise errors.Invalid(reason="External source should not be empty")
     store = services.stores.for_external(url)
-    return store, Location(url=url, store=store.name)
+    return store, Location(url=url, store=store.name, owned=False)
 
 
 def _external_size(store: Store, ctx: RequestContext, location: Location) -> int:

@@ -15,14 +15,18 @@ LOG = logging.getLogger(__name__)
 def erase_condemned(services: Services, image_id: str, location: Location) -> bool:
     """Erases the data at a location that waits for it, and notes that it is gone. False where that fails: it is left for the next time."""
     try:
-        store = services.stores.of(location)
-        try:
-            store.delete(unauthenticated(), location)
-        except errors.LocationNotFound:
-            LOG.info("The data of deleted image %s was gone already", image_id)
+        if location.owned:
+            _erase(services, image_id, location)
         if location.id is not None:
             services.registry.locations.erased(location.id)
     except errors.GlanceError as error:
         LOG.warning("The data of deleted image %s in store %s cannot be erased yet: %s", image_id, location.store, error.code)
         return False
     return True
+
+
+def _erase(services: Services, image_id: str, location: Location) -> None:
+    try:
+        services.stores.of(location).delete(unauthenticated(), location)
+    except errors.LocationNotFound:
+        LOG.info("The data of deleted image %s was gone already", image_id)

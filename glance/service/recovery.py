@@ -32,7 +32,8 @@ def _reclaim(services: Services, upload: Upload) -> bool:
     if not services.registry.uploads.take_over(upload.image_id, upload.attempt, claim, services.worker()):
         return False
     try:
-        services.stores.get(upload.store).discard(unauthenticated(), upload.image_id)
+        if upload.store:
+            services.stores.get(upload.store).discard(unauthenticated(), upload.image_id)
     except errors.GlanceError as error:
         LOG.warning("What upload %s of image %s left cannot be erased yet: %s", upload.attempt, upload.image_id, error.code)
         return False

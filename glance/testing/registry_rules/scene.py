@@ -14,7 +14,7 @@ import pytest
 from glance import errors
 from glance.context import RequestContext
 from glance.interfaces import Registry
-from glance.model.image import Image, Location, Membership, StoredData, Upload
+from glance.model.image import Held, Image, Location, Membership, StoredData, Upload
 
 #: Moves the registry's clock on by that many seconds.
 Advance = Callable[[float], None]
@@ -79,10 +79,10 @@ def upload_of(image_id: str, **values: Any) -> Upload:
     return Upload(**{"image_id": image_id, "attempt": uuid.uuid4().hex, "store": "file", "worker": "host/boot/1/2", **values})
 
 
-def start(registry: Registry, ctx: RequestContext = ALICE, **values: Any) -> Upload:
+def start(registry: Registry, ctx: RequestContext = ALICE, status: Held = "saving", **values: Any) -> Upload:
     """An upload that has begun, to an image of its own; ``values`` are fields of Upload."""
     upload = upload_of(create(registry, ctx).id, **values)
-    registry.uploads.start(ctx, upload)
+    registry.uploads.start(ctx, upload, status)
     return upload
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from glance import errors
 from glance.interfaces import Registry
+from glance.model.image import Held
 from glance.testing.registry_rules.scene import (
     ADMIN,
     ALICE,
@@ -38,6 +40,36 @@ class UploadRules(Scene):
         assert saving == registry.images.get(ALICE, image.id)
         assert saving.updated_at != image.updated_at
         assert list(registry.uploads.leases()) == [(upload, False)]
+
+    @pytest.mark.parametrize("status", ["uploading", "importing"])
+    def test_start_in_another_status_holds_the_image_the_same_way(self, registry: Registry, status: Held) -> None:
+        upload = start(registry, status=status)
+        assert registry.images.get(ALICE, upload.image_id).status == status
+        with pytest.raises(errors.NotQueued):
+            registry.uploads.start(ALICE, upload_of(upload.image_id))
+        assert registry.uploads.abandon(upload.image_id, upload.attempt, "queued")
+        assert registry.images.get(ALICE, upload.image_id).status == "queued"
+
+    def test_finish_when_the_data_are_taken_over_activates_the_image(self, registry: Registry) -> None:
+        upload = start(registry, status="importing")
+        assert registry.uploads.finish(ALICE, upload.image_id, upload.attempt, stored(upload.image_id)).status == "active"
+
+    def test_finish_when_staged_data_are_called_active_raises(self, registry: Registry) -> None:
+        upload = start(registry, status="uploading")
+        with pytest.raises(errors.UploadLost):
+            registry.uploads.finish(ALICE, upload.image_id, upload.attempt, stored(upload.image_id))
+        assert registry.images.get(ALICE, upload.image_id).status == "uploading"
+
+    def test_finish_when_the_data_are_staged_leaves_the_image_uploading(self, registry: Registry) -> None:
+        upload = start(registry, status="uploading")
+        data = stored(upload.image_id)
+        staged = replace(data, location=replace(data.location, status="staged"), checksum=None, os_hash_algo=None, os_hash_value=None)
+        image = registry.uploads.finish(ALICE, upload.image_id, upload.attempt, staged)
+        assert (image.status, image.size, image.checksum, image.location) == ("uploading", data.size, None, None)
+        assert [location.status for location in image.locations] == ["staged"]
+        assert list(registry.uploads.leases()) == []
+        (waiting,) = registry.images.delete(ALICE, upload.image_id).locations
+        assert registry.locations.condemned() == [(upload.image_id, waiting)]
 
     def test_start_when_the_image_is_not_queued_raises(self, registry: Registry) -> None:
         saving, active = start(registry), create_active(registry)

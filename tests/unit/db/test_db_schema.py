@@ -28,7 +28,7 @@ from glance.model.image import ImageChanges
 from glance.testing.registry_rules.scene import ALICE, BOB
 
 OLD_IMAGE = "11111111-2222-4333-8444-555555555555"
-NEWEST = "0002"
+NEWEST = "0003"
 
 
 def differences(engine: Engine) -> list[Any]:
@@ -58,6 +58,7 @@ def test_sync_when_the_database_is_older_keeps_what_is_in_it(empty_engine: Engin
             "INSERT INTO images (id, name, status, owner, created_at, updated_at) VALUES ('{0}', 'old', 'active', 'alice', '{1}', '{1}')",
             "INSERT INTO image_properties (image_id, name, value, created_at, updated_at) VALUES ('{0}', 'a', '1', '{1}', '{1}')",
             "INSERT INTO image_locations (image_id, value, created_at, updated_at) VALUES ('{0}', 'file:///old', '{1}', '{1}')",
+            "INSERT INTO image_locations (image_id, value, created_at, updated_at) VALUES ('{0}', 'https://web/old', '{1}', '{1}')",
             "INSERT INTO image_members (image_id, member, created_at, updated_at) VALUES ('{0}', 'bob', '{1}', '{1}')",
         ):
             connection.exec_driver_sql(statement.format(OLD_IMAGE, "2012-05-06 07:08:09.000000"))
@@ -72,6 +73,7 @@ def test_sync_when_the_database_is_older_keeps_what_is_in_it(empty_engine: Engin
         "file:///old",
         datetime(2012, 5, 6, 7, 8, 9),
     )
+    assert [(location.url, location.owned) for location in image.locations] == [("file:///old", True), ("https://web/old", False)]
     assert (image.os_hidden, image.os_hash_algo, image.os_hash_value, image.tags) == (False, None, None, ())
     assert registry.images.update(ALICE, OLD_IMAGE, ImageChanges({"os_hidden": True}, tag="t")).tags == ("t",)
 

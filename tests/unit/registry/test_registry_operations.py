@@ -22,7 +22,7 @@ PARTS = {
 }
 CTX = RequestContext(user="Jörg", project="東京", roles=("member", "admin"), request_id="req-1", read_only=True)
 UPLOAD = Upload(IMAGE.id, "attempt", "file", "host/boot/1/2", "queued")
-LOCATION = Location("file:///images/one", "file", {"part": 1})
+LOCATION = Location("file:///images/one", "file", {"part": 1}, owned=False)
 QUERY = ImageQuery(
     equal={"name": "é", "protected": False, "min_ram": 0},
     conditions=(
@@ -51,7 +51,7 @@ CALLS = [
     ("images", "activate", (CTX, IMAGE.id, LOCATION, 3), {}, IMAGE),
     ("images", "activate", (CTX, IMAGE.id, None, 0), {}, IMAGE),
     ("images", "delete", (CTX, IMAGE.id), {"delayed": True}, IMAGE),
-    ("uploads", "start", (CTX, UPLOAD), {}, IMAGE),
+    ("uploads", "start", (CTX, UPLOAD, "uploading"), {}, IMAGE),
     ("uploads", "renew", (["a", "b"],), {}, None),
     ("uploads", "finish", (CTX, IMAGE.id, "attempt", StoredData(LOCATION, 5, "abc", None, "sha512", "cd" * 64)), {}, IMAGE),
     ("uploads", "abandon", (IMAGE.id, "attempt", "killed"), {}, True),

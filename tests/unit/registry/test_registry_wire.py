@@ -80,7 +80,14 @@ def test_image_in_json_has_the_classic_form():
     assert document["is_public"] is True
     assert document["size"] == 2**40
     assert document["location"] == "file:///images/one"
-    assert document["location_data"][0] == {"url": "file:///images/one", "store": "file", "metadata": {"part": 1}, "status": "active", "id": 7}
+    assert document["location_data"][0] == {
+        "url": "file:///images/one",
+        "store": "file",
+        "metadata": {"part": 1},
+        "status": "active",
+        "id": 7,
+        "owned": True,
+    }
 
 
 def test_brief_image_has_no_more_than_the_brief_list_shows():

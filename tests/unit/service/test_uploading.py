@@ -12,7 +12,7 @@ import pytest
 from glance import errors
 from glance.context import unauthenticated
 from glance.interfaces import Registry
-from glance.model.image import Image, StoredData
+from glance.model.image import Image, Location, StoredData
 from glance.service import Services
 from glance.service.leases import Leases
 from glance.service.recovery import recover
@@ -147,7 +147,7 @@ def test_upload_when_its_lease_was_reclaimed_then_the_late_end_is_refused(servic
         uploading.store(chunks(), 3)
     assert status(services, uploading.image.id) == "killed"
     with pytest.raises(errors.UploadLost):
-        services.registry.uploads.finish(ADMIN, uploading.image.id, uploading.upload.attempt, StoredData(uploading.image.location, 3, None))  # type: ignore[arg-type]
+        services.registry.uploads.finish(ADMIN, uploading.image.id, uploading.upload.attempt, StoredData(Location("file:///late", "file"), 3, None))
 
 
 def test_upload_when_it_was_reclaimed_before_its_first_byte_then_what_it_stores_is_erased(services: Services, tmp_path: Path) -> None:
