@@ -29,7 +29,7 @@ setup(
     packages=find_packages(include=["glance", "glance.*"]),
     package_data={"glance": ["py.typed", "db/migrations/*.mako", "config/etc/*"]},
     install_requires=requirements(),
-    extras_require={"mysql": ["PyMySQL>=1.1"], "postgresql": ["psycopg[binary]>=3.1"]},
+    extras_require={"messaging": ["oslo.messaging>=18.3"], "mysql": ["PyMySQL>=1.1"], "postgresql": ["psycopg[binary]>=3.1"]},
     entry_points={
         "console_scripts": [
             "glance-api = glance.cmd.api:main",

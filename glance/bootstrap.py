@@ -12,11 +12,12 @@ from typing import Any
 from glance import worker
 from glance.api.app import Composition as ApiComposition
 from glance.background import Periodic, Threads
-from glance.config import access, database, images, listening, logs, pipelines, programs, registry, stores
+from glance.config import access, database, images, listening, locations, logs, notifications, pipelines, programs, registry, stores
 from glance.config.programs import Loaded
 from glance.db import migrate
 from glance.db.engine import make_engine, wait_for
 from glance.db.registry import SqlRegistry
+from glance.inspector.inspection import FormatInspector
 from glance.interfaces import Background, Registry
 from glance.policies.engine import PolicyEngine
 from glance.registry.client import connect
@@ -25,7 +26,7 @@ from glance.registry.server import RegistryApp
 from glance.server.settings import ServerSettings
 from glance.service import Services
 from glance.service.leases import Leases
-from glance.service.recovery import recover
+from glance.service.recovery import recover, sweep
 
 LOG = logging.getLogger(__name__)
 
@@ -34,6 +35,9 @@ CLASSIC_HEADERS = ("x-image-meta-", "x-glance-")
 
 #: Seconds between two searches for what dead processes left.
 RECOVERY_INTERVAL = 60.0
+
+#: Seconds between two searches for staged data without image.
+SWEEP_INTERVAL = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +71,22 @@ def api_service(arguments: Sequence[str]) -> Service:
     access.check(conf)
     if not conf.paste_deploy.flavor and not _is_loopback(conf.bind_host):
         LOG.warning("There is no identity service: everybody who reaches port %d of %s is the administrator.", conf.bind_port, conf.bind_host)
+    if locations.shown(conf) and not _is_loopback(conf.bind_host):
+        LOG.warning("%s is on: whoever sees an image learns where its data is. See docs/operating.md.", " and ".join(locations.shown(conf)))
     background = Threads()
     services = _services(loaded, background)
-    application = ApiComposition(_pipeline(loaded), services, images.read_api(conf))
+    application = ApiComposition(_pipeline(loaded), services, images.read_api(conf, loaded.directories))
     periodic = (
         Periodic(conf.upload_lease_seconds / 3, services.leases.renew),
         Periodic(RECOVERY_INTERVAL, lambda: _recover(services)),
+        Periodic(SWEEP_INTERVAL, lambda: sweep(services)),
     )
-    close = [services.registry.close, *(services.stores.get(name).close for name in services.stores.names)]
+    close = [
+        services.notifier.close,
+        services.registry.close,
+        *(services.stores.get(name).close for name in services.stores.names),
+        services.stores.staging.close,
+    ]
     service = Service(application, _server_settings(loaded), background, periodic, close)
     _adopt(loaded)
     return service
@@ -146,10 +158,15 @@ def _services(loaded: Loaded, background: Background) -> Services:
         policy=PolicyEngine(policy.path, policy.default_rule),
         background=background,
         leases=Leases(records),
+        notifier=notifications.make(conf, loaded.files),
+        inspector=FormatInspector(images.read_inspector(conf)),
         worker=worker.current,
         limits=images.read_limits(conf),
         formats=images.read_formats(conf),
         hashing_algorithm=conf.hashing_algorithm,
+        secure_hash=conf.do_secure_hash,
+        http_retries=conf.http_retries,
+        import_methods=stores.read_import_methods(conf),
     )
 
 

@@ -21,7 +21,7 @@ class RequestContext:
     """The caller of one request.
 
     ``owner`` is what the caller's images belong to: the project, or the user where ``owner_is_project`` is off. An administrator without
-    identity service has no owner.
+    identity service has no owner. ``service_roles`` are those of another service that passes the caller's request on.
     """
 
     user: str | None = None
@@ -32,6 +32,7 @@ class RequestContext:
     owner_is_project: bool = True
     request_id: str = ""
     auth_token: str | None = field(default=None, repr=False)
+    service_roles: tuple[str, ...] = ()
 
     @property
     def owner(self) -> str | None:

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from glance.context import RequestContext
+from glance.model.events import Event
 from glance.model.image import Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
 
 
@@ -19,14 +20,29 @@ class ByteSource(Protocol):
         """Up to ``size`` bytes, b"" at the end. Raises ClientDisconnected when the data ends too early."""
 
 
+class OpenFile(Protocol):
+    """A file of the operating system, open for reading."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+    def fileno(self) -> int: ...
+
+    def tell(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
 class Blob(Protocol):
     """Data that a store has opened for reading: ``length`` bytes, to be iterated once, then closed.
 
-    ``file`` is a real file positioned at the first byte, where there is one: a server may then send it with ``sendfile`` instead of iterating.
+    ``file`` is a real file positioned at the first byte, where there is one: a server may then send it with ``sendfile`` instead of iterating, and
+    leaves it where it stopped.
     """
 
     length: int
-    file: BinaryIO | None
+
+    @property
+    def file(self) -> OpenFile | None: ...
 
     def __iter__(self) -> Iterator[bytes]: ...
 
@@ -73,16 +89,27 @@ class Store(Protocol):
         """Releases what is kept between calls."""
 
 
+class Staging(Store, Protocol):
+    """The store where data wait to be imported."""
+
+    def held(self) -> Sequence[str]:
+        """Ids of the images that data lie here for, as far as names tell; a place that was never needed holds nothing."""
+
+
 class Stores(Protocol):
-    """The stores of this service."""
+    """The stores of this service: those that clients may choose, which ``names`` lists, and ``staging``, where data wait to be imported."""
 
     default: str
+    staging: Staging
 
     @property
     def names(self) -> tuple[str, ...]: ...
 
     def get(self, name: str) -> Store:
-        """The store of that name. Raises StoreUnknown."""
+        """The store that a record names, ``staging`` included. Raises StoreUnknown."""
+
+    def choose(self, name: str) -> Store:
+        """The store that a client or an operator means, by its name or one of its schemes; never ``staging``. Raises StoreUnknown."""
 
     def of(self, location: Location) -> Store:
         """The store that a recorded location lies in: by its name, or by the URL where a row is older than the names. Raises StoreUnknown."""
@@ -105,10 +132,12 @@ class ImageRecords(Protocol):
 
     def update(self, ctx: RequestContext, image_id: str, changes: ImageChanges, from_status: frozenset[str] | None = None) -> Image:
         """Applies ``changes`` in one transaction. Raises StatusConflict unless the image is in one of ``from_status`` (None: any but deleted),
-        TagNotFound for an ``untag`` that is not there, ImageForbidden or ImageNotFound where the caller may not change it."""
+        LocationsChanged unless its active locations are those that the change names and some are left, LocationTaken for data that this service
+        keeps for another image, TagNotFound for an ``untag`` that is not there, ImageForbidden or ImageNotFound where the caller may not change
+        it."""
 
     def activate(self, ctx: RequestContext, image_id: str, location: Location | None, size: int) -> Image:
-        """queued -> active without an upload: registers external data, or an image of no bytes. Raises StatusConflict."""
+        """queued -> active without an upload: registers external data, or an image of no bytes. Raises StatusConflict, LocationTaken."""
 
     def delete(self, ctx: RequestContext, image_id: str, *, delayed: bool = False) -> Image:
         """Marks as deleted: image, properties and members; the locations wait, as ``pending_delete``, until their data is erased. With ``delayed``
@@ -186,6 +215,31 @@ class Registry(Protocol):
     def close(self) -> None: ...
 
 
+class Tap(Protocol):
+    """Watches a stream. ``update`` may raise to stop it, ``finish`` to refuse it after the last byte; ``close`` comes last, whatever happened."""
+
+    def update(self, chunk: bytes) -> None: ...
+
+    def finish(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Inspection(Tap, Protocol):
+    """Looks at the data of one upload. ``finish`` raises DataFormatMismatch and ImageUnsafe; after it ``virtual_size`` is the size in bytes of the
+    disk that a guest sees, None where that is not known."""
+
+    virtual_size: int | None
+
+
+class Inspector(Protocol):
+    """Finds out what image data are."""
+
+    def inspection(self, image: Image, *, must_match: bool) -> Inspection:
+        """A tap for data of ``image``. Without ``must_match`` data of another format than declared only cause a warning; unsafe data are always
+        refused."""
+
+
 class Policy(Protocol):
     """The rules an operator can change."""
 
@@ -197,3 +251,13 @@ class Background(Protocol):
 
     def submit(self, task: Callable[[], object]) -> None:
         """Runs ``task`` on another thread; an error is logged."""
+
+
+class Notifier(Protocol):
+    """Tells others what happened, after it happened."""
+
+    def emit(self, ctx: RequestContext, event: Event) -> None:
+        """Returns at once, whatever becomes of the event; never raises."""
+
+    def close(self) -> None:
+        """Delivers what can still be delivered in a moment, and ends."""

@@ -5,23 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
 
 from glance import errors
-from glance.interfaces import ByteSource
+from glance.interfaces import ByteSource, Tap
 
 #: Bytes asked of a source at a time: large enough that hashing and writing, which release the interpreter lock, outweigh the loop.
 CHUNK = 1024 * 1024
-
-
-class Tap(Protocol):
-    """Watches a stream. ``update`` may raise to stop it, ``finish`` to refuse it after the last byte; ``close`` comes last, whatever happened."""
-
-    def update(self, chunk: bytes) -> None: ...
-
-    def finish(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class Count:

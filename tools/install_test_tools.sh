@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what tests run beside Python: real images, tools to look at them, and system calls to interrupt.
+# Installs what tests run beside Python: real images, tools to look at them, system calls to interrupt, and a message broker.
 set -euo pipefail
 
 missing=()
-for package in qemu-utils ipxe e2fsprogs strace curl; do
+for package in qemu-utils ipxe e2fsprogs strace curl rabbitmq-server; do
     if ! dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed; then
         missing+=("$package")
     fi

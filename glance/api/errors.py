@@ -22,6 +22,8 @@ STATUSES: dict[str, tuple[int, int]] = {
     errors.Invalid.code: (400, 400),
     errors.ContentTypeUnsupported.code: (400, 415),
     errors.ContentEncodingUnsupported.code: (415, 415),
+    errors.DataFormatMismatch.code: (400, 415),
+    errors.ImageUnsafe.code: (400, 415),
     errors.StoreReadOnly.code: (400, 410),
     errors.ImageTooLarge.code: (400, 413),
     errors.NotAuthenticated.code: (401, 401),

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class CustomProperties:
+    """What the operator says of custom properties in version 2: JSON schemas by name, and the attributes that a new image must have.
+
+    Their values are texts, as those of all custom properties, or null where the schema says so.
+    """
+
+    schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+
+    def may_be_null(self, name: str) -> bool:
+        """True for a property that may be there without a value."""
+        return "null" in self.schemas.get(name, {}).get("type", ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +40,6 @@ class ApiSettings:
     allow_anonymous_access: bool = False
     max_request_id_length: int = 64
     secure_proxy_ssl_header: str | None = None
+    custom_properties: CustomProperties = CustomProperties()
+    show_direct_url: bool = False
+    show_locations: bool = False

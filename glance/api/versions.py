@@ -7,13 +7,15 @@ import webob
 from glance.api.request import Request, json_response
 from glance.api.settings import ApiSettings
 
-#: Minors of each version, newest first. A minor of v2 is listed when all that clients expect of it works.
-V2 = ("v2.7", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
+#: Minors of each version in the order that clients know. v2.8 and v2.10 to v2.13 mean several stores, v2.14, v2.16 and v2.18 an image cache.
+V2 = ("v2.15", "v2.9", "v2.17", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
 V1 = ("v1.1", "v1.0")
+#: The newest minor of each version, the newest version first.
+NEWEST = ("v2.17", "v1.1")
 
 
 def served(settings: ApiSettings) -> dict[str, str]:
-    """The version (v1, v2) that answers for each minor that is served, newest first."""
+    """The version (v1, v2) that answers for each minor that is served, in the order of the document."""
     v2 = dict.fromkeys(V2, "v2") if settings.enable_v2_api else {}
     v1 = dict.fromkeys(V1, "v1") if settings.enable_v1_api else {}
     return v2 | v1
@@ -26,12 +28,14 @@ def answering(settings: ApiSettings, name: str) -> str | None:
 
 def document(request: Request, status: int = 300) -> webob.Response:
     """All versions with their links: 300 where the client must choose one, 200 where it asked for the list."""
+    minors = served(request.settings)
+    current = next((minor for minor in NEWEST if minor in minors), None)
     versions = [
         {
             "id": minor,
-            "status": "SUPPORTED" if position else "CURRENT",
+            "status": "CURRENT" if minor == current else "SUPPORTED",
             "links": [{"rel": "self", "href": f"{request.root_url}/{version}/"}],
         }
-        for position, (minor, version) in enumerate(served(request.settings).items())
+        for minor, version in minors.items()
     ]
     return json_response({"versions": versions}, status)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from pathlib import Path
 
-from oslo_config import cfg
+from oslo_config import cfg, types
 
 from glance import errors
 from glance.api.settings import ApiSettings
+from glance.config import custom_properties
 from glance.config.sections import Section, also_in_default
+from glance.inspector.inspection import InspectorSettings
 from glance.model.formats import CONTAINER_FORMATS, DISK_FORMATS, Formats
 from glance.service import Limits
 
@@ -45,6 +49,17 @@ FORMATS = Section(
             default=list(CONTAINER_FORMATS),
             deprecated_opts=also_in_default("container_formats"),
             help="Values accepted for container_format.",
+        ),
+        cfg.BoolOpt(
+            "require_image_format_match",
+            default=True,
+            help="Whether version 2 of the API refuses data of another format than disk_format says. Else the log tells.",
+        ),
+        cfg.ListOpt(
+            "gpt_safety_checks_nonfatal",
+            default=[],
+            item_type=types.String(choices=["mbr"]),
+            help="Safety checks of partition tables that only the log tells about. There is one: mbr, for the partition table of the first sector.",
         ),
     ),
     group="image_format",
@@ -97,7 +112,13 @@ API = Section(
 
 def read_limits(conf: cfg.ConfigOpts) -> Limits:
     """What one caller may ask for."""
-    return Limits(image_size=conf.image_size_cap, properties=conf.image_property_quota, members=conf.image_member_quota, tags=conf.image_tag_quota)
+    return Limits(
+        image_size=conf.image_size_cap,
+        properties=conf.image_property_quota,
+        members=conf.image_member_quota,
+        tags=conf.image_tag_quota,
+        locations=conf.image_location_quota,
+    )
 
 
 def read_formats(conf: cfg.ConfigOpts) -> Formats:
@@ -106,8 +127,15 @@ def read_formats(conf: cfg.ConfigOpts) -> Formats:
     return Formats(disk=tuple(group.disk_formats), container=tuple(group.container_formats))
 
 
-def read_api(conf: cfg.ConfigOpts) -> ApiSettings:
-    """What the front end needs to know. Raises ConfigurationError for a default page longer than the longest one."""
+def read_inspector(conf: cfg.ConfigOpts) -> InspectorSettings:
+    """How strictly data are looked at."""
+    group = conf.image_format
+    return InspectorSettings(require_match=group.require_image_format_match, gpt_nonfatal=frozenset(group.gpt_safety_checks_nonfatal))
+
+
+def read_api(conf: cfg.ConfigOpts, directories: Sequence[Path]) -> ApiSettings:
+    """What the front end needs to know; ``directories`` are those of the configuration files. Raises ConfigurationError for a default page longer
+    than the longest one, and for a file about custom properties that cannot be used."""
     if conf.limit_param_default > conf.api_limit_max:
         raise errors.ConfigurationError(reason="limit_param_default is greater than api_limit_max.")
     return ApiSettings(
@@ -124,4 +152,7 @@ def read_api(conf: cfg.ConfigOpts) -> ApiSettings:
         allow_anonymous_access=conf.allow_anonymous_access,
         max_request_id_length=conf.max_request_id_length,
         secure_proxy_ssl_header=conf.secure_proxy_ssl_header,
+        custom_properties=custom_properties.read(directories),
+        show_direct_url=conf.show_image_direct_url,
+        show_locations=conf.show_multiple_locations,
     )

@@ -32,7 +32,8 @@ SECTION = Section(
 
 _DEFAULTS = {"logging_default_format_string": CLASSIC_FORMAT, "default_log_levels": []}
 
-#: Options of oslo.log that only its own formatter reads, which is not used here (see ``log_lines``), and one that stops programs.
+#: Options of oslo.log that only its own formatter reads, which is not used here (see ``log_lines``), one that stops programs, and one whose handler
+#: sends messages by way of a global configuration, which there is not.
 _WITHOUT_EFFECT = frozenset(
     {
         "fatal_deprecations",
@@ -42,6 +43,7 @@ _WITHOUT_EFFECT = frozenset(
         "logging_debug_format_suffix",
         "logging_exception_prefix",
         "logging_user_identity_format",
+        "publish_errors",
     }
 )
 
@@ -69,6 +71,7 @@ def set_up(conf: cfg.ConfigOpts, program: str) -> None:
     """
     if conf.log_dir and not conf.log_file:
         conf.set_override("log_file", f"{program}.log")
+    conf.set_override("publish_errors", False)
     root, ours = logging.root, logging.getLogger("glance")
     handlers, levels = list(root.handlers), (root.level, ours.level)
     try:

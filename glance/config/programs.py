@@ -13,7 +13,7 @@ from pathlib import Path
 from oslo_config import cfg
 
 from glance import __version__, errors
-from glance.config import access, database, files, images, listening, logs, pipelines, registry, stores, unavailable
+from glance.config import access, database, files, images, listening, locations, logs, notifications, pipelines, registry, stores, unavailable
 from glance.config.sections import DEFAULT, Configuration, Section
 
 API = "glance-api"
@@ -27,14 +27,19 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         images.IDS,
         images.LIMITS,
         images.DATA,
+        locations.LOCATIONS,
         images.PAGING,
         access.IDENTITY,
         registry.CLIENT,
         registry.LEASE,
         stores.SOURCES,
+        stores.STAGING,
         stores.STORES,
         database.SECTION,
         images.FORMATS,
+        notifications.EVENTS,
+        notifications.CLASSIC,
+        notifications.DRIVERS,
         pipelines.SECTION,
         access.POLICY,
     ),
@@ -78,6 +83,7 @@ class Loaded:
         found = list(self.notes)
         if self.program == API:
             found += unavailable.warnings(self.conf)
+            found += notifications.warnings(self.conf)
         if self._holds_secrets():
             found += [f"{path} holds secrets and may be read by every user of this machine." for path in files.readable_by_all(self.files)]
         return found

@@ -47,7 +47,7 @@ config_file = {site.directory}/glance-registry-paste.ini
 """
 
 _HEAD = "# Written by glance-manage setup. All options: docs/reference/configuration.md and the samples in etc/.\n"
-_SHIPPED = ("glance-api-paste.ini", "glance-registry-paste.ini", "policy.yaml.sample")
+_SHIPPED = ("glance-api-paste.ini", "glance-registry-paste.ini", "policy.yaml.sample", "schema-image.json")
 _DIRECTORIES = ("images", "log", "run")
 _FORBIDDEN = frozenset("$%?#;\n")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from oslo_config import cfg
@@ -11,7 +13,10 @@ from glance import errors
 from glance.config.sections import Section, also_in_default
 from glance.egress import Egress, EgressSettings
 from glance.interfaces import Store
+from glance.model.importing import METHODS
+from glance.store import location as urls
 from glance.store.drivers.file import FileStoreSettings
+from glance.store.staging import StagingStore
 from glance.store.stores import StoreSet, driver_name, load_driver
 
 STORES = Section(
@@ -76,6 +81,24 @@ SOURCES = Section(
 )
 
 
+STAGING = Section(
+    "Staging",
+    (
+        cfg.ListOpt(
+            "enabled_import_methods",
+            default=["glance-direct", "web-download", "copy-image"],
+            help="Ways to import data: glance-direct, web-download, copy-image, glance-download; brackets around the list are fine, and [] is none. "
+            "This release stages data (PUT /v2/images/ID/stage) where glance-direct is among them, and imports nothing yet.",
+        ),
+        cfg.StrOpt(
+            "node_staging_uri",
+            help="Directory (file:///path) where staged data wait; made when something is staged for the first time. Unless set, the directory "
+            "staging beside filesystem_store_datadir, not the /tmp/staging of other releases, which any user of the machine could make first.",
+        ),
+    ),
+)
+
+
 def make(conf: cfg.ConfigOpts) -> StoreSet:
     """The enabled stores, not yet checked. Raises StoreMisconfigured."""
     group = conf.glance_store
@@ -84,18 +107,29 @@ def make(conf: cfg.ConfigOpts) -> StoreSet:
         raise errors.StoreMisconfigured(reason="None of the stores that are enabled is installed.")
     try:
         egress = Egress(_egress_settings(conf))
-        return StoreSet([_make_store(name, conf, egress) for name in drivers], group.default_store, conf.source_schemes)
+        enabled = [_make_store(name, conf, egress) for name in drivers]
+        return StoreSet(enabled, group.default_store, StagingStore(_staging_settings(conf)), conf.source_schemes)
     except errors.ConfigurationError as error:
         raise errors.StoreMisconfigured(reason=error.message) from error
 
 
 def check(stores: StoreSet) -> None:
-    """Makes every store ready. Raises StoreMisconfigured."""
+    """Makes every store ready but that for staging, which waits until it is needed. Raises StoreMisconfigured."""
     for name in stores.names:
         try:
             stores.get(name).check()
         except (errors.ConfigurationError, errors.Unavailable) as error:
             raise errors.StoreMisconfigured(reason=error.message) from error
+
+
+def read_import_methods(conf: cfg.ConfigOpts) -> tuple[str, ...]:
+    """The import methods that are switched on. Raises ConfigurationError for one that there is not."""
+    named = [text.strip("[] ") for text in conf.enabled_import_methods]
+    methods = tuple(dict.fromkeys(name for name in named if name))
+    for name in methods:
+        if name not in METHODS:
+            raise errors.ConfigurationError(reason=f"enabled_import_methods names '{name}'. Accepted: {', '.join(METHODS)}.")
+    return methods
 
 
 def _make_store(name: str, conf: cfg.ConfigOpts, egress: Egress) -> Store:
@@ -112,6 +146,16 @@ def _file_settings(conf: cfg.ConfigOpts) -> FileStoreSettings:
     except ValueError:
         raise errors.StoreMisconfigured(reason=f"filesystem_store_file_perm is not octal: {group.filesystem_store_file_perm}") from None
     return FileStoreSettings(datadir=Path(group.filesystem_store_datadir), file_perm=mode)
+
+
+def _staging_settings(conf: cfg.ConfigOpts) -> FileStoreSettings:
+    kept = _file_settings(conf)
+    url = urls.parse(conf.node_staging_uri or f"file://{os.path.abspath(kept.datadir.parent)}/staging")
+    if url is None or url.scheme != "file" or url.authority or not url.path:
+        raise errors.StoreMisconfigured(reason=f"node_staging_uri must be like file:///path, not {conf.node_staging_uri}")
+    if os.path.realpath(url.path) == os.path.realpath(kept.datadir):
+        raise errors.StoreMisconfigured(reason="Staged data need a directory other than filesystem_store_datadir: set node_staging_uri.")
+    return replace(kept, datadir=Path(url.path))
 
 
 def _egress_settings(conf: cfg.ConfigOpts) -> EgressSettings:

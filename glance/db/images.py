@@ -13,8 +13,9 @@ from sqlalchemy.exc import IntegrityError
 
 from glance import errors
 from glance.context import RequestContext
+from glance.db import leads
 from glance.db import query as sql
-from glance.db.locations import add_location
+from glance.db.locations import add_location, change_locations
 from glance.db.mapping import IMAGE_FIELDS, from_image, to_image
 from glance.db.schema import image_locations, image_members, image_properties, image_tags, images
 from glance.db.steps import change, complete, lock_to_change
@@ -35,12 +36,13 @@ _ID_ATTEMPTS = 100
 
 
 class SqlImages:
-    """``id_format`` says what ids look like; ``clock`` gives the time, UTC without zone."""
+    """``id_format`` says what ids look like; ``clock`` gives the time, UTC without zone; ``few`` is explained in ``glance.db.leads``."""
 
-    def __init__(self, database: Database, id_format: IdFormat, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, id_format: IdFormat, clock: Callable[[], datetime], few: int) -> None:
         self._database = database
         self._id_format = id_format
         self._clock = clock
+        self._few = few
 
     def create(self, ctx: RequestContext, image: Image) -> Image:
         if image.id:
@@ -114,7 +116,8 @@ class SqlImages:
             after = connection.execute(sql.position(ctx, query)).one_or_none()
             if after is None:
                 raise errors.InvalidParameter(reason="Invalid marker. Image could not be found.")
-        rows = connection.execute(sql.page(ctx, query, after)).mappings()
+        among = leads.lead(connection, ctx, query, self._few)
+        rows = connection.execute(sql.page(ctx, query, after, among)).mappings()
         return complete(connection, [to_image(row) for row in rows])
 
     def _update(self, connection: Connection, ctx: RequestContext, image_id: str, changes: ImageChanges, from_status: frozenset[str]) -> Image:
@@ -130,6 +133,8 @@ class SqlImages:
         image = change(connection, image, from_status, {**values, "updated_at": now})
         _set_properties(connection, image_id, changes, now)
         set_tags(connection, image_id, changes, now)
+        if changes.locations is not None:
+            change_locations(connection, image_id, changes.locations, now)
         return complete(connection, [image])[0]
 
     def _activate(self, connection: Connection, ctx: RequestContext, image_id: str, location: Location | None, size: int) -> Image:

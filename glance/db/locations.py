@@ -8,18 +8,48 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
-from glance.db.mapping import from_location, to_location
+from glance import errors
+from glance.db.mapping import dump_metadata, from_location, to_location
 from glance.db.schema import image_locations, images
 from glance.db.transactions import Database
-from glance.model.image import Location
+from glance.model.image import Location, LocationChange
 from glance.model.status import PENDING_DELETE
 
 
 def add_location(connection: Connection, image_id: str, location: Location, now: datetime) -> Location:
-    """Records where an image's data is; returns the location with its id."""
+    """Records where an image's data is; returns the location with its id. Raises LocationTaken."""
+    if not location.owned:
+        _refuse_taken(connection, image_id, location)
     added = connection.execute(insert(image_locations).values(from_location(image_id, location, now)))
     (location_id,) = added.inserted_primary_key or (None,)
     return replace(location, id=location_id)
+
+
+def change_locations(connection: Connection, image_id: str, change: LocationChange, now: datetime) -> None:
+    """Makes the active locations what ``change`` says; whoever calls holds the image. Raises LocationsChanged, LocationTaken."""
+    active = (image_locations.c.image_id == image_id) & (image_locations.c.status == "active")
+    there = {row["id"]: to_location(row) for row in connection.execute(select(image_locations).where(active)).mappings()}
+    kept = {location.id: location for location in change.after if location.id is not None}
+    if change.before != there.keys() or not kept.keys() <= there.keys() or not change.after:
+        raise errors.LocationsChanged(image_id=image_id)
+    gone = sorted(there.keys() - kept.keys())
+    if gone:
+        connection.execute(update(image_locations).where(image_locations.c.id.in_(gone)).values(status=PENDING_DELETE, updated_at=now))
+    for location_id, location in kept.items():
+        if location.metadata != there[location_id].metadata:
+            changed = {"meta_data": dump_metadata(location), "updated_at": now}
+            connection.execute(update(image_locations).where(image_locations.c.id == location_id).values(changed))
+    for location in change.after:
+        if location.id is None:
+            add_location(connection, image_id, location, now)
+
+
+def _refuse_taken(connection: Connection, image_id: str, location: Location) -> None:
+    """Data that this service wrote for one image are never the data of another, which may outlive it (LP 1546507)."""
+    same = (image_locations.c.value == location.url) & (image_locations.c.image_id != image_id)
+    kept = image_locations.c.owned.is_(True) & image_locations.c.deleted.is_(False)
+    if connection.execute(select(image_locations.c.id).where(same, kept).limit(1)).first() is not None:
+        raise errors.LocationTaken
 
 
 class SqlLocations:

@@ -35,13 +35,18 @@ def from_location(image_id: str, location: Location, now: datetime) -> dict[str,
     return {
         "image_id": image_id,
         "value": location.url,
-        "meta_data": json.dumps(dict(location.metadata)),
+        "meta_data": dump_metadata(location),
         "store": location.store or None,
         "status": location.status,
         "owned": location.owned,
         "created_at": now,
         "updated_at": now,
     }
+
+
+def dump_metadata(location: Location) -> str:
+    """What clients say of a location, as its column keeps it."""
+    return json.dumps(dict(location.metadata))
 
 
 def to_member(row: RowMapping) -> Member:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Engine
 
 from glance.db.images import SqlImages
+from glance.db.leads import FEW
 from glance.db.locations import SqlLocations
 from glance.db.members import SqlMembers
 from glance.db.transactions import Database
@@ -22,7 +23,9 @@ def utc_now() -> datetime:
 
 
 class SqlRegistry:
-    """A Registry on ``engine``, whose database has the newest schema. Leases last ``lease_seconds``; all times are ``clock``'s."""
+    """A Registry on ``engine``, whose database has the newest schema. Leases last ``lease_seconds``; all times are ``clock``'s; ``few`` images are
+    as many as lists look at one by one (``glance.db.leads``).
+    """
 
     images: ImageRecords
     uploads: UploadRecords
@@ -30,10 +33,16 @@ class SqlRegistry:
     members: MemberRecords
 
     def __init__(
-        self, engine: Engine, *, image_id_format: IdFormat = "uuid", lease_seconds: float = 60, clock: Callable[[], datetime] = utc_now
+        self,
+        engine: Engine,
+        *,
+        image_id_format: IdFormat = "uuid",
+        lease_seconds: float = 60,
+        clock: Callable[[], datetime] = utc_now,
+        few: int = FEW,
     ) -> None:
         self._database = Database(engine)
-        self.images = SqlImages(self._database, image_id_format, clock)
+        self.images = SqlImages(self._database, image_id_format, clock, few)
         self.uploads = SqlUploads(self._database, lease_seconds, clock)
         self.locations = SqlLocations(self._database, clock)
         self.members = SqlMembers(self._database, clock)

@@ -67,9 +67,14 @@ class Image:
     locations: tuple[Location, ...] = ()
 
     @property
+    def active_locations(self) -> tuple[Location, ...]:
+        """The locations that can be read."""
+        return tuple(one for one in self.locations if one.status == "active")
+
+    @property
     def location(self) -> Location | None:
         """The first location that can be read."""
-        return next((one for one in self.locations if one.status == "active"), None)
+        return next(iter(self.active_locations), None)
 
     def changed(self, values: Mapping[str, Any]) -> Image:
         """The image with other values of some attributes."""
@@ -102,7 +107,7 @@ class Condition:
 
     attribute: str
     operator: Operator
-    value: str | int | datetime | tuple[str, ...]
+    value: str | int | bool | datetime | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +137,20 @@ SORT_KEYS = ("name", "status", "container_format", "disk_format", "size", "id", 
 
 
 @dataclass(frozen=True, slots=True)
+class LocationChange:
+    """The active locations of an image ``after`` a change, where those with the ids ``before`` are active until then.
+
+    A new location has no id, and comes last; of one that stays only the metadata may differ; one that is missing waits for its data to be erased.
+    """
+
+    before: frozenset[int]
+    after: tuple[Location, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ImageChanges:
     """What an update changes: ``values`` by attribute name; ``properties`` are set, those ``dropped`` are removed, and with ``purge`` all that
-    are not set. ``tags`` replace all there are, None keeps them; then ``tag`` is added and ``untag`` removed."""
+    are not set. ``tags`` replace all there are, None keeps them; then ``tag`` is added and ``untag`` removed. ``locations`` None keeps those."""
 
     values: Mapping[str, object] = field(default_factory=dict)
     properties: Mapping[str, str | None] = field(default_factory=dict)
@@ -143,6 +159,7 @@ class ImageChanges:
     tags: tuple[str, ...] | None = None
     tag: str | None = None
     untag: str | None = None
+    locations: LocationChange | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,9 @@ HELD: Final = frozenset({SAVING, UPLOADING, IMPORTING})
 #: States in which an image has its data.
 COMPLETE: Final = frozenset({ACTIVE, DEACTIVATED})
 
+#: States in which only this service says how large an image's data are.
+MEASURED: Final = COMPLETE | {UPLOADING, IMPORTING}
+
 #: States that lists hide unless deleted images are asked for.
 HIDDEN: Final = frozenset({KILLED, DELETED, PENDING_DELETE})
 

@@ -87,6 +87,7 @@ def _credentials(ctx: RequestContext) -> dict[str, object]:
     """What the checks of a rule can name on their left side, under the names of every release."""
     return {
         "roles": list(ctx.roles),
+        "service_roles": list(ctx.service_roles),
         "is_admin": ctx.is_admin,
         "read_only": ctx.read_only,
         "user": ctx.user,

@@ -14,7 +14,19 @@ from typing import Any
 from glance import errors
 from glance.model import properties, tags
 from glance.model.attributes import ATTRIBUTES, BY_NAME
-from glance.model.image import SORT_KEYS, Condition, Image, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
+from glance.model.image import (
+    SORT_KEYS,
+    Condition,
+    Image,
+    ImageChanges,
+    ImageQuery,
+    Location,
+    LocationChange,
+    Member,
+    Membership,
+    StoredData,
+    Upload,
+)
 from glance.model.status import STATUSES
 from glance.model.visibility import PUBLIC, SHARED, VISIBILITIES
 from glance.registry.codec import (
@@ -52,6 +64,11 @@ LOCATION = record(
     Slot("owned", FLAG, default=True),
 )
 LOCATIONS = listing(LOCATION)
+LOCATION_CHANGE = record(
+    LocationChange,
+    Slot("before", Codec(sorted, lambda data: frozenset(listing(INTEGER).load(data)))),
+    Slot("after", several(LOCATION)),
+)
 PROPERTIES = table(optional(TEXT))
 
 UPLOAD = record(
@@ -137,6 +154,7 @@ _PURGE = Slot("purge_props", FLAG, default=False)
 _DROPPED = Slot("drop_props", WORDS, default=frozenset())
 _TAG = Slot("tag", optional(TEXT), default=None)
 _UNTAG = Slot("untag", optional(TEXT), default=None)
+_LOCATION_CHANGE = Slot("location_change", optional(LOCATION_CHANGE), default=None)
 _LOCATION_DATA = Slot("location_data", LOCATIONS)
 _CLASSIC_LOCATION = Slot("location", TEXT)
 _NAMES = tuple(attribute.name for attribute in ATTRIBUTES)
@@ -200,6 +218,7 @@ def _dump_changes(changes: ImageChanges) -> dict[str, object]:
         "tags": changes.tags,
         "tag": changes.tag,
         "untag": changes.untag,
+        "location_change": optional(LOCATION_CHANGE).dump(changes.locations),
     }
 
 
@@ -209,7 +228,9 @@ def _load_changes(data: object) -> ImageChanges:
     named = _properties(members)
     words, added = _TAGS.load(members), _TAG.load(members)
     _check(values, named, (*(words or ()), *([] if added is None else [added])))
-    return ImageChanges(values, named, _DROPPED.load(members), _PURGE.load(members), words, added, _UNTAG.load(members))
+    return ImageChanges(
+        values, named, _DROPPED.load(members), _PURGE.load(members), words, added, _UNTAG.load(members), _LOCATION_CHANGE.load(members)
+    )
 
 
 IMAGE: Codec[Image] = Codec(_dump_image, _load_image)

@@ -102,12 +102,13 @@ class Connection:
             raise PeerGone from error
 
     def sendfile(self, source: int, offset: int, count: int) -> int:
-        """Sends up to ``count`` bytes of a regular file by the kernel alone; returns how many there were. Raises PeerGone, OSError where the
-        file cannot be read."""
+        """Sends up to ``count`` bytes of a regular file by the kernel alone; returns how many there were. The file's position moves along, and so
+        tells how many they were also when the peer has gone. Raises PeerGone, OSError where the file cannot be read."""
+        os.lseek(source, offset, os.SEEK_SET)
         sent = 0
         while sent < count:
             try:
-                step = os.sendfile(self.sock.fileno(), source, offset + sent, min(count - sent, _SENDFILE_STEP))
+                step = os.sendfile(self.sock.fileno(), source, None, min(count - sent, _SENDFILE_STEP))
             except BlockingIOError:
                 self._wait_until_writable()
                 continue

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from glance import errors
-from glance.interfaces import Background, Policy, Registry, Stores
+from glance.interfaces import Background, Inspector, Notifier, Policy, Registry, Stores
 from glance.model.formats import Formats
+from glance.model.importing import METHODS
 from glance.service.leases import Leases
 
 __all__ = ["Limits", "Services"]
@@ -21,6 +22,7 @@ class Limits:
     properties: int = 128
     members: int = 128
     tags: int = 128
+    locations: int = 10
 
     def check_image_size(self, size: int | None) -> None:
         """Raises ImageTooLarge for a size, where one is known, that no image may have."""
@@ -37,8 +39,13 @@ class Services:
     policy: Policy
     background: Background
     leases: Leases
+    notifier: Notifier
+    inspector: Inspector
     worker: Callable[[], str]
     limits: Limits = field(default_factory=Limits)
     formats: Formats = field(default_factory=Formats)
     hashing_algorithm: str = "sha512"
+    secure_hash: bool = True
+    http_retries: int = 3
+    import_methods: tuple[str, ...] = METHODS
     delayed_delete: bool = False

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from glance import errors
-from glance.context import RequestContext
+from glance.context import RequestContext, unauthenticated
 from glance.interfaces import ByteSource, Store
+from glance.model.events import ImageActivated
 from glance.model.image import Image, Location, OnFailure
 from glance.service import Services
 from glance.service.authorize import authorize_change
@@ -37,7 +38,7 @@ class NoBytes:
         return image
 
     def attach(self, services: Services, ctx: RequestContext, image: Image) -> Image:
-        return services.registry.images.activate(ctx, image.id, None, 0)
+        return _activate(services, ctx, image, None)
 
     def refusal(self, image: Image) -> errors.GlanceError:  # noqa: ARG002
         return errors.NotQueued()
@@ -45,24 +46,25 @@ class NoBytes:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The bytes that a client sends: ``length`` of them, None when it does not say."""
+    """The bytes that a client sends: ``length`` of them, None when it does not say. ``match_format``: they must have the format declared."""
 
     data: ByteSource
     length: int | None
     store: str | None = None
     require_formats: bool = True
     on_failure: OnFailure = "killed"
+    match_format: bool = False
 
     def check(self, services: Services, ctx: RequestContext, image: Image) -> Image:
         authorize_change(services, ctx, "upload_image", image)
-        _check_formats(image, required=self.require_formats)
+        check_formats(image, required=self.require_formats)
         services.limits.check_image_size(self.length if self.length is not None else image.size)
         _writable(services, self.store)
         return image
 
     def attach(self, services: Services, ctx: RequestContext, image: Image) -> Image:
         uploading = Uploading.begin(services, ctx, image, _writable(services, self.store), self.on_failure)
-        return uploading.store(read_chunks(self.data, self.length), self.length)
+        return uploading.store(read_chunks(self.data, self.length), self.length, match_format=self.match_format)
 
     def refusal(self, image: Image) -> errors.GlanceError:  # noqa: ARG002
         return errors.NotQueued()
@@ -77,16 +79,18 @@ class External:
 
     def check(self, services: Services, ctx: RequestContext, image: Image) -> Image:
         authorize_change(services, ctx, "set_image_location", image)
-        _check_formats(image, required=self.require_formats)
-        store, location = _external(services, self.url)
-        actual = _external_size(store, ctx, location)
+        check_formats(image, required=self.require_formats)
+        store, location = external(services, self.url)
+        refuse_taken(services, image, store, location)
+        actual = external_size(store, ctx, location)
+        services.limits.check_image_size(actual)
         if image.size is not None and image.size != actual:
             raise errors.SourceSizeMismatch(expected=image.size, actual=actual)
         return replace(image, size=actual)
 
     def attach(self, services: Services, ctx: RequestContext, image: Image) -> Image:
-        _, location = _external(services, self.url)
-        return services.registry.images.activate(ctx, image.id, location, image.size or 0)
+        _, location = external(services, self.url)
+        return _activate(services, ctx, image, location)
 
     def refusal(self, image: Image) -> errors.GlanceError:
         return _location_refusal(image)
@@ -94,34 +98,42 @@ class External:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """Data that the service fetches and keeps, after the request was answered (v1 ``x-glance-api-copy-from``)."""
+    """Data that the service fetches and keeps, after the request was answered (v1 ``x-glance-api-copy-from``). ``match_format``: as for ``Body``."""
 
     url: str
     store: str | None = None
     require_formats: bool = True
     on_failure: OnFailure = "killed"
+    match_format: bool = False
 
     def check(self, services: Services, ctx: RequestContext, image: Image) -> Image:
         authorize_change(services, ctx, "copy_from", image)
         authorize_change(services, ctx, "upload_image", image)
-        _check_formats(image, required=self.require_formats)
+        check_formats(image, required=self.require_formats)
         _writable(services, self.store)
-        store, location = _external(services, self.url)
-        size = image.size if image.size is not None else _external_size(store, ctx, location)
+        store, location = external(services, self.url)
+        size = image.size if image.size is not None else external_size(store, ctx, location)
         services.limits.check_image_size(size)
         return replace(image, size=size)
 
     def attach(self, services: Services, ctx: RequestContext, image: Image) -> Image:
-        source, location = _external(services, self.url)
+        source, location = external(services, self.url)
         uploading = Uploading.begin(services, ctx, image, _writable(services, self.store), self.on_failure)
-        services.background.submit(lambda: uploading.store(_contents(source, ctx, location), image.size))
+        services.background.submit(lambda: uploading.store(contents(source, ctx, location), image.size, match_format=self.match_format))
         return image
 
     def refusal(self, image: Image) -> errors.GlanceError:
         return _location_refusal(image)
 
 
-def _contents(store: Store, ctx: RequestContext, location: Location) -> Iterator[bytes]:
+def _activate(services: Services, ctx: RequestContext, image: Image, location: Location | None) -> Image:
+    """Makes an image active whose data needs no upload."""
+    activated = services.registry.images.activate(ctx, image.id, location, (image.size or 0) if location else 0)
+    services.notifier.emit(ctx, ImageActivated(activated))
+    return activated
+
+
+def contents(store: Store, ctx: RequestContext, location: Location) -> Iterator[bytes]:
     """The data at a location; nothing is opened before it is read."""
     blob = store.open(ctx, location)
     try:
@@ -130,27 +142,41 @@ def _contents(store: Store, ctx: RequestContext, location: Location) -> Iterator
         blob.close()
 
 
-def _check_formats(image: Image, *, required: bool) -> None:
+def check_formats(image: Image, *, required: bool) -> None:
+    """Raises FormatMissing where both formats are ``required`` and one is not set."""
     for kind, value in (("Disk", image.disk_format), ("Container", image.container_format)):
         if required and value is None:
             raise errors.FormatMissing(kind=kind)
 
 
 def _writable(services: Services, name: str | None) -> Store:
-    store = services.stores.get(name or services.stores.default)
+    store = services.stores.choose(name or services.stores.default)
     if not store.writable:
         raise errors.StoreReadOnly(store=store.name)
     return store
 
 
-def _external(services: Services, url: str) -> tuple[Store, Location]:
+def external(services: Services, url: str) -> tuple[Store, Location]:
+    """The location that a client's URL means, and the store that reads it. Raises Invalid, SourceRefused."""
     if not url:
         raise errors.Invalid(reason="External source should not be empty")
     store = services.stores.for_external(url)
     return store, Location(url=url, store=store.name, owned=False)
 
 
-def _external_size(store: Store, ctx: RequestContext, location: Location) -> int:
+def refuse_taken(services: Services, image: Image, store: Store, location: Location) -> None:
+    """Raises LocationTaken for data that a store of ours keeps for another image. They are named after it, however the URL is spelled."""
+    name = location.url.rpartition("/")[2]
+    if not store.writable or name == image.id:
+        return
+    try:
+        services.registry.images.get(unauthenticated(), name)
+    except errors.ImageNotFound:
+        return
+    raise errors.LocationTaken
+
+
+def external_size(store: Store, ctx: RequestContext, location: Location) -> int:
     """Bytes at an external location. Only an answer that there is nothing is told apart: closed, silent and filtered ports must look the same, or
     callers map the network (CVE-2017-7200)."""
     try:

@@ -9,8 +9,9 @@ from glance import errors
 from glance.context import RequestContext
 from glance.model import properties, visibility
 from glance.model import tags as model_tags
+from glance.model.events import ImageCreated, ImageDeleted, ImageUpdated
 from glance.model.image import Image, ImageChanges, ImageQuery
-from glance.model.status import ACTIVE, COMPLETE, DEACTIVATED, DELETED, PENDING_DELETE, QUEUED
+from glance.model.status import ACTIVE, DEACTIVATED, DELETED, MEASURED, PENDING_DELETE, QUEUED
 from glance.model.visibility import COMMUNITY, PUBLIC
 from glance.service import Services
 from glance.service.authorize import authorize, authorize_change
@@ -48,10 +49,11 @@ def create(
     _check_properties(services, draft.properties)
     services.limits.check_image_size(draft.size)
     if store is not None:
-        services.stores.get(store)
+        services.stores.choose(store)
     if source is not None:
         draft = source.check(services, ctx, draft)
     image = services.registry.images.create(ctx, replace(draft, status=QUEUED))
+    services.notifier.emit(ctx, ImageCreated(image))
     return image if source is None else source.attach(services, ctx, image)
 
 
@@ -97,7 +99,7 @@ def update(
     if changes.values.get("visibility", image.visibility) != image.visibility:
         _authorize_visibility(services, ctx, str(changes.values["visibility"]), image)
     if strict:
-        _check_may_change(ctx, image, "update")
+        check_may_change(ctx, image, "update")
         _check_fixed(ctx, image, changes)
     _check_unchanged(image, unchanged or {})
     if source is not None and image.status != QUEUED:
@@ -107,7 +109,7 @@ def update(
         learned = source.check(services, ctx, image.changed(changes.values))
         changes = replace(changes, values={**changes.values, "size": learned.size})
     if changes != ImageChanges():
-        image = services.registry.images.update(ctx, image_id, changes, frozenset({image.status}))
+        image = _save(services, ctx, image_id, changes, frozenset({image.status}))
     return image if source is None else source.attach(services, ctx, image)
 
 
@@ -123,8 +125,9 @@ def delete(services: Services, ctx: RequestContext, image_id: str, *, strict: bo
     if strict:
         if image.deleted:
             raise errors.ImageNotFound(image_id=image_id)
-        _check_may_change(ctx, image, "delete")
+        check_may_change(ctx, image, "delete")
     deleted = services.registry.images.delete(ctx, image_id, delayed=services.delayed_delete)
+    services.notifier.emit(ctx, ImageDeleted(replace(deleted, properties=image.properties, tags=image.tags)))
     if deleted.status == DELETED:
         for location in deleted.locations:
             erase_condemned(services, image_id, location)
@@ -155,17 +158,17 @@ def tag(services: Services, ctx: RequestContext, image_id: str, name: str) -> Im
     """Adds a tag; fine where it is there. Raises InvalidValue, TagQuotaExceeded, ImageNotFound, ImageForbidden, PolicyForbids."""
     image = get(services, ctx, image_id, strict=True)
     authorize_change(services, ctx, "modify_image", image)
-    _check_may_change(ctx, image, "update")
+    check_may_change(ctx, image, "update")
     _check_tags(services, {*image.tags, name})
-    return services.registry.images.update(ctx, image_id, ImageChanges(tag=name))
+    return _save(services, ctx, image_id, ImageChanges(tag=name))
 
 
 def untag(services: Services, ctx: RequestContext, image_id: str, name: str) -> Image:
     """Removes a tag. Raises TagNotFound, and as ``tag`` does."""
     image = get(services, ctx, image_id, strict=True)
     authorize_change(services, ctx, "modify_image", image)
-    _check_may_change(ctx, image, "update")
-    return services.registry.images.update(ctx, image_id, ImageChanges(untag=name))
+    check_may_change(ctx, image, "update")
+    return _save(services, ctx, image_id, ImageChanges(untag=name))
 
 
 def _switch(services: Services, ctx: RequestContext, image_id: str, rule: str, old: str, new: str) -> Image:
@@ -175,7 +178,13 @@ def _switch(services: Services, ctx: RequestContext, image_id: str, rule: str, o
         return image
     if image.status != old:
         raise errors.StatusForbidden(action=rule, status=image.status)
-    return services.registry.images.update(ctx, image_id, ImageChanges({"status": new}), frozenset({old}))
+    return _save(services, ctx, image_id, ImageChanges({"status": new}), frozenset({old}))
+
+
+def _save(services: Services, ctx: RequestContext, image_id: str, changes: ImageChanges, from_status: frozenset[str] | None = None) -> Image:
+    image = services.registry.images.update(ctx, image_id, changes, from_status)
+    services.notifier.emit(ctx, ImageUpdated(image))
+    return image
 
 
 def _authorize_visibility(services: Services, ctx: RequestContext, wanted: str, image: Image | None = None) -> None:
@@ -183,7 +192,8 @@ def _authorize_visibility(services: Services, ctx: RequestContext, wanted: str, 
         authorize_change(services, ctx, PUBLISHING[wanted], image)
 
 
-def _check_may_change(ctx: RequestContext, image: Image, action: str) -> None:
+def check_may_change(ctx: RequestContext, image: Image, action: str) -> None:
+    """Raises ImageForbidden for an image that the caller sees but may not change."""
     if not visibility.may_change(ctx, image):
         raise errors.ImageForbidden(action=action, image_id=image.id)
 
@@ -226,7 +236,7 @@ def _allowed(services: Services, ctx: RequestContext, image: Image, changes: Ima
     if not ctx.is_admin:
         values.pop("owner", None)
     for attribute in ("size", "checksum"):
-        if image.status in COMPLETE and attribute in values:
+        if image.status in MEASURED and attribute in values:
             _check_unchanged(image, {attribute: values.pop(attribute)})
     if not FORMATS.isdisjoint(values):
         completed = _completed(services, image.changed({name: values[name] for name in FORMATS if name in values}))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from glance import errors
 from glance.context import RequestContext
+from glance.model.events import MemberCreated, MemberDeleted, MemberUpdated
 from glance.model.image import Image, Member, Membership, MemberStatus
 from glance.model.visibility import SHARED
 from glance.service import Services
@@ -26,7 +29,16 @@ def share(services: Services, ctx: RequestContext, image_id: str, memberships: S
     Raises NotAuthenticated, ImageNotFound, ShareForbidden, MemberQuotaExceeded, InvalidMember.
     """
     authorize_change(services, ctx, "modify_member")
+    before = _shared(services, ctx, image_id)
     services.registry.members.put(ctx, image_id, memberships, replace=replace, maximum=services.limits.members)
+    after = _shared(services, ctx, image_id)
+    for name, member in after.items():
+        if name not in before:
+            services.notifier.emit(ctx, MemberCreated(member))
+        elif member != before[name]:
+            services.notifier.emit(ctx, MemberUpdated(member))
+    for name in before.keys() - after.keys():
+        services.notifier.emit(ctx, _removed(before[name]))
 
 
 def add(services: Services, ctx: RequestContext, image_id: str, member: str) -> Member:
@@ -34,7 +46,9 @@ def add(services: Services, ctx: RequestContext, image_id: str, member: str) -> 
     image = services.registry.images.get(ctx, image_id)
     authorize_change(services, ctx, "add_member", image)
     _check_shared(image)
-    return services.registry.members.add(ctx, image_id, member, maximum=services.limits.members)
+    added = services.registry.members.add(ctx, image_id, member, maximum=services.limits.members)
+    services.notifier.emit(ctx, MemberCreated(added))
+    return added
 
 
 def get_member(services: Services, ctx: RequestContext, image_id: str, member: str) -> Member:
@@ -49,19 +63,36 @@ def get_member(services: Services, ctx: RequestContext, image_id: str, member: s
 def answer(services: Services, ctx: RequestContext, image_id: str, member: str, status: MemberStatus) -> Member:
     """Lets a member accept or reject an image. Raises Forbidden for its owner, MemberNotFound, ImageNotFound, PolicyForbids."""
     authorize_change(services, ctx, "modify_member")
-    return services.registry.members.answer(ctx, image_id, member, status)
+    answered = services.registry.members.answer(ctx, image_id, member, status)
+    services.notifier.emit(ctx, MemberUpdated(answered))
+    return answered
 
 
 def unshare(services: Services, ctx: RequestContext, image_id: str, member: str) -> None:
     """Removes one member. Raises MemberNotFound, and as ``share`` does."""
     authorize_change(services, ctx, "delete_member")
+    before = _shared(services, ctx, image_id)
     services.registry.members.remove(ctx, image_id, member)
+    services.notifier.emit(ctx, _removed(before.get(member, Member(image_id, member))))
 
 
 def list_shared(services: Services, ctx: RequestContext, member: str) -> Sequence[Member]:
     """The memberships of one project, as far as the caller may see them."""
     authorize(services, ctx, "get_images")
     return services.registry.members.shared_with(ctx, member)
+
+
+def _shared(services: Services, ctx: RequestContext, image_id: str) -> Mapping[str, Member]:
+    """All members by name, for notifications alone: the caller may not see them all, so neither they nor the image's absence are told to it."""
+    try:
+        members = services.registry.members.list(dataclasses.replace(ctx, is_admin=True), image_id)
+    except errors.ImageNotFound:
+        return {}
+    return {one.member: one for one in members}
+
+
+def _removed(member: Member) -> MemberDeleted:
+    return MemberDeleted(dataclasses.replace(member, updated_at=datetime.now(UTC)))
 
 
 def _check_shared(image: Image) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from glance import errors
 from glance.context import unauthenticated
 from glance.model.image import Upload
+from glance.model.status import DELETED
 from glance.service import Services
 from glance.service.erasing import erase_condemned
 
@@ -24,6 +25,29 @@ def recover(services: Services, is_dead: Callable[[str], bool]) -> int:
     for image_id, location in services.registry.locations.condemned():
         repaired += erase_condemned(services, image_id, location)
     return repaired
+
+
+def sweep(services: Services) -> int:
+    """Erases staged data whose image is not there, and returns of how many images. ``recover`` finds what we left; this finds what only the
+    directory knows of: data staged since the copy from which a database was restored, or left by another program (spec-v2 3.4)."""
+    staging = services.stores.staging
+    swept = 0
+    try:
+        for image_id in staging.held():
+            if _is_gone(services, image_id):
+                staging.discard(unauthenticated(), image_id)
+                LOG.info("Staged data of image %s, which is not there, are erased", image_id)
+                swept += 1
+    except (errors.StoreUnavailable, errors.StoreWriteDenied) as error:
+        LOG.warning("Staged data without image cannot be erased: %s", error.code)
+    return swept
+
+
+def _is_gone(services: Services, image_id: str) -> bool:
+    try:
+        return services.registry.images.get(unauthenticated(), image_id).status == DELETED
+    except errors.ImageNotFound:
+        return True
 
 
 def _reclaim(services: Services, upload: Upload) -> bool:

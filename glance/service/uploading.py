@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from glance import errors
 from glance.context import RequestContext
 from glance.interfaces import Store
-from glance.model.image import Image, Location, OnFailure, StoredData, Upload
-from glance.model.status import KILLED
+from glance.model.events import ImageActivated, ImagePrepared, ImageUploaded, ImageUploadFailed
+from glance.model.image import Held, Image, Location, OnFailure, StoredData, Upload
 from glance.service import Services
 from glance.stream import Count, Digest, Limit, flow
 
@@ -20,7 +20,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Uploading:
-    """An image in status saving, held by this process under a lease until ``store`` has ended, one way or the other."""
+    """An image held by this process under a lease until ``store`` or ``stage`` has ended, one way or the other."""
 
     services: Services
     ctx: RequestContext
@@ -29,33 +29,55 @@ class Uploading:
     upload: Upload
 
     @classmethod
-    def begin(cls, services: Services, ctx: RequestContext, image: Image, target: Store, on_failure: OnFailure) -> Uploading:
-        """queued -> saving. Raises NotQueued."""
+    def begin(cls, services: Services, ctx: RequestContext, image: Image, target: Store, on_failure: OnFailure, status: Held = "saving") -> Uploading:
+        """queued -> ``status``. Raises NotQueued."""
         upload = Upload(image.id, uuid.uuid4().hex, target.name, services.worker(), on_failure)
-        services.registry.uploads.start(ctx, upload)
+        held = services.registry.uploads.start(ctx, upload, status)
         services.leases.hold(upload.attempt)
-        return cls(services, ctx, image, target, upload)
+        return cls(services, ctx, replace(image, status=held.status), target, upload)
 
-    def store(self, chunks: Iterator[bytes], length: int | None) -> Image:
+    def store(self, chunks: Iterator[bytes], length: int | None, *, match_format: bool = True) -> Image:
         """Stores ``chunks`` and activates the image, or leaves nothing behind: no bytes, and the image killed or queued.
 
-        ``image.size`` and ``image.checksum`` are what the data must turn out to be. Raises SizeMismatch, ChecksumMismatch, StreamTooLarge,
-        UploadLost, ClientDisconnected, and what the store raises.
+        ``image.size`` and ``image.checksum`` are what the data must turn out to be; so is the format, with ``match_format``. Raises SizeMismatch,
+        ChecksumMismatch, DataFormatMismatch, ImageUnsafe, StreamTooLarge, UploadLost, ClientDisconnected, and what the store raises.
         """
         count = Count(self.image.size, self.upload.on_failure)
         checksum = Digest("md5", self.image.checksum, self.upload.on_failure)
         digest = Digest(self.services.hashing_algorithm)
+        inspection = self.services.inspector.inspection(self.image, must_match=match_format)
         limit = Limit(self.services.limits.image_size)
+        notifier = self.services.notifier
+        notifier.emit(self.ctx, ImagePrepared(self.image, self.target.name))
         try:
-            location = self._add(flow(chunks, (limit, count, checksum, digest)), length)
+            location = self._add(flow(chunks, (limit, count, checksum, digest, inspection)), length)
             data = StoredData(
                 location,
                 count.total,
                 checksum.hexdigest,
+                virtual_size=inspection.virtual_size,
                 os_hash_algo=self.services.hashing_algorithm,
                 os_hash_value=digest.hexdigest,
             )
-            return self._activate(data)
+            image = self._finish(data)
+        except Exception as error:
+            notifier.emit(self.ctx, ImageUploadFailed(self.image.id, _reason(error)))
+            raise
+        finally:
+            self.services.leases.release(self.upload.attempt)
+        notifier.emit(self.ctx, ImageUploaded(image))
+        notifier.emit(self.ctx, ImageActivated(image))
+        return image
+
+    def stage(self, chunks: Iterator[bytes], length: int | None) -> Image:
+        """Keeps ``chunks`` until they are imported, or leaves nothing behind: no bytes, and the image queued. Only their size is measured: what the
+        image is said to be otherwise is checked when they are imported. Raises as ``store`` does.
+        """
+        count = Count(self.image.size, self.upload.on_failure)
+        limit = Limit(self.services.limits.image_size)
+        try:
+            location = self._add(flow(chunks, (limit, count)), length)
+            return self._finish(StoredData(replace(location, status="staged"), count.total, self.image.checksum))
         finally:
             self.services.leases.release(self.upload.attempt)
 
@@ -66,42 +88,52 @@ class Uploading:
             self._abandon(self.upload.attempt)
             raise
 
-    def _activate(self, data: StoredData) -> Image:
+    def _finish(self, data: StoredData) -> Image:
         try:
             return self.services.registry.uploads.finish(self.ctx, self.image.id, self.upload.attempt, data)
         except errors.GlanceError:
-            activated = self._undo(data.location)
-            if activated is None:
+            finished = self._undo(data)
+            if finished is None:
                 raise
-            return activated
+            return finished
 
-    def _undo(self, location: Location) -> Image | None:
-        """Erases stored data, unless the registry did activate the image and only its answer was lost: then returns it.
+    def _undo(self, data: StoredData) -> Image | None:
+        """Erases stored data, unless the registry did record them and only its answer was lost: then returns the image.
 
         A fresh attempt goes on record first. From then on the old one can never be finished, however late its request arrives, and a crash
         leaves to recovery what is not undone yet. Where the attempt is not on record, recovery took it for dead and may have looked for its
-        data before they were stored.
+        data before they were stored; then they are erased unless another attempt has stored its own in their place.
         """
         records = self.services.registry
         fence = uuid.uuid4().hex
         try:
-            if not records.uploads.take_over(self.image.id, self.upload.attempt, fence, self.upload.worker):
+            taken_over = records.uploads.take_over(self.image.id, self.upload.attempt, fence, self.upload.worker)
+            if not taken_over:
                 stored = records.images.get(replace(self.ctx, is_admin=True), self.image.id)
-                if any(one.url == location.url for one in stored.locations):
-                    return stored
-                if self.upload.on_failure == KILLED:
-                    # A killed image is never stored again, so what lies there is ours; one that is queued again may have the data of another upload.
-                    self.target.discard(self.ctx, self.image.id)
-                return None
-            self.target.delete(self.ctx, location)
+                if any(one.url == data.location.url for one in stored.locations):
+                    return stored if _learned(stored) == _learned(data) else None
+            self.target.delete(self.ctx, data.location)
         except errors.GlanceError as error:
             LOG.warning("The data of the failed upload %s of image %s is left to recovery: %s", self.upload.attempt, self.image.id, error.code)
             return None
-        self._abandon(fence)
+        if taken_over:
+            self._abandon(fence)
         return None
 
     def _abandon(self, attempt: str) -> None:
         try:
             self.services.registry.uploads.abandon(self.image.id, attempt, self.upload.on_failure)
         except errors.GlanceError as error:
-            LOG.warning("Image %s stays in status saving until recovery finds it: %s", self.image.id, error.code)
+            LOG.warning("Image %s waits for recovery to end its upload: %s", self.image.id, error.code)
+
+
+def _learned(data: Image | StoredData) -> tuple[object, ...]:
+    """What tells the data of two attempts apart."""
+    return data.size, data.checksum, data.os_hash_value
+
+
+def _reason(error: Exception) -> str:
+    """What consumers of notifications are told of an error: not the address of external data, which an error about it may name."""
+    if not isinstance(error, errors.GlanceError):
+        return "an internal error"
+    return error.code if "://" in error.message else error.message

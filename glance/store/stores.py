@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from glance import errors
 from glance.egress import shown
-from glance.interfaces import Store
+from glance.interfaces import Staging, Store
 from glance.model.image import Location
 from glance.store import location as urls
 
@@ -51,16 +51,18 @@ def _entry_point(name: str) -> EntryPoint | None:
 
 
 class StoreSet:
-    """The stores of a service. A store is found by its name, or by one of its schemes, as clients of old name it.
+    """The stores of a service. A store is found by its name, or by one of its schemes, as clients of old name it; ``staging`` by its name only,
+    and by no client.
 
     Raises ConfigurationError for two stores of one name and for a default that is not among them. Clients may register and copy from URLs of
     ``external_schemes`` only: an allow-list (CVE-2014-9493, CVE-2015-1195).
     """
 
-    def __init__(self, stores: Sequence[Store], default: str, external_schemes: Sequence[str] = ("http", "https")) -> None:
+    def __init__(self, stores: Sequence[Store], default: str, staging: Staging, external_schemes: Sequence[str] = ("http", "https")) -> None:
+        self.staging = staging
         self._stores = {store.name: store for store in stores}
         self._external = frozenset(external_schemes)
-        if len(self._stores) != len(stores):
+        if len({*self._stores, staging.name}) != len(stores) + 1:
             raise errors.ConfigurationError(reason="Two stores have the same name.")
         found = self._find(default)
         if found is None:
@@ -72,16 +74,24 @@ class StoreSet:
         return tuple(self._stores)
 
     def get(self, name: str) -> Store:
+        found = self.staging if name == self.staging.name else self._stores.get(name)
+        if found is None:
+            raise self._unknown(name)
+        return found
+
+    def choose(self, name: str) -> Store:
         found = self._find(name)
         if found is None:
-            raise errors.StoreUnknown(store=name, enabled=", ".join(self.names))
+            raise self._unknown(name)
         return found
 
     def of(self, location: Location) -> Store:
-        parts = urls.parse(location.url) if not location.store else None
-        found = self._by_scheme(parts.scheme) if parts is not None else self._stores.get(location.store)
+        if location.store:
+            return self.get(location.store)
+        parts = urls.parse(location.url)
+        found = self._by_scheme(parts.scheme) if parts is not None else None
         if found is None:
-            raise errors.StoreUnknown(store=location.store, enabled=", ".join(self.names))
+            raise self._unknown(location.store)
         return found
 
     def for_external(self, url: str) -> Store:
@@ -90,6 +100,9 @@ class StoreSet:
         if found is None:
             raise errors.SourceRefused(source=shown(url))
         return found
+
+    def _unknown(self, name: str) -> errors.StoreUnknown:
+        return errors.StoreUnknown(store=name, enabled=", ".join(self.names))
 
     def _find(self, name: str) -> Store | None:
         return self._stores.get(name) or self._by_scheme(name)

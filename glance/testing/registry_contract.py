@@ -18,6 +18,7 @@ from __future__ import annotations
 from glance.testing.registry_rules.deletes import DeleteRules
 from glance.testing.registry_rules.images import ImageRules
 from glance.testing.registry_rules.lists import ListRules
+from glance.testing.registry_rules.locations import LocationRules
 from glance.testing.registry_rules.members import MemberRules
 from glance.testing.registry_rules.scene import Advance, Clock
 from glance.testing.registry_rules.uploads import UploadRules
@@ -26,5 +27,5 @@ from glance.testing.registry_rules.visibility import VisibilityRules
 __all__ = ["Advance", "Clock", "RegistryContract"]
 
 
-class RegistryContract(ImageRules, ListRules, VisibilityRules, DeleteRules, UploadRules, MemberRules):
+class RegistryContract(ImageRules, ListRules, VisibilityRules, DeleteRules, UploadRules, LocationRules, MemberRules):
     """Every rule of ``glance.interfaces.Registry``."""

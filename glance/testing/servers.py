@@ -109,6 +109,11 @@ class Glance:
         return self.directory / "images"
 
     @property
+    def staging(self) -> Path:
+        """Where staged data wait; made when something is staged for the first time."""
+        return self.directory / "staging"
+
+    @property
     def database(self) -> Path:
         return self.directory / "glance.sqlite"
 

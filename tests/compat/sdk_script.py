@@ -24,6 +24,18 @@ images.remove_tag(image, "red")
 images.update_image(images.get_image(image), min_ram=64, hw_rng="no")
 changed = images.get_image(image)
 saw["changed"] = [changed.tags, changed.min_ram, changed.properties["hw_rng"]]
+saw["filtered"] = [one.name for one in images.images(visibility="shared", status="active", tag="blue", hw_rng="no", sort="name:asc")]
+
+images.update_image(image.id, is_hidden=True)
+saw["hidden"] = [[one.id for one in images.images(name=name)], images.find_image(name).is_hidden]
+images.update_image(image.id, is_hidden=False)
+
+images.update_image(image.id, is_protected=True)
+try:
+    images.delete_image(image)
+except openstack.exceptions.ForbiddenException as error:
+    saw["protected"] = error.status_code
+images.update_image(image.id, is_protected=False)
 
 member = images.add_member(image, member_id="p2")
 saw["shared"] = [member.status, [one.member_id for one in images.members(image)], images.update_member("p2", image, status="accepted").status]

@@ -185,26 +185,40 @@ def test_image_when_protected_then_cannot_be_deleted(client: Client, image: dict
 
 
 def test_cactus_when_it_walks_through_an_images_life_then_every_call_is_understood(client: Client) -> None:
-    """create, show, index, detail, get, update, delete, as ``GlanceImageService`` does each of them."""
+    """detail, create, update with data, show, index, get, update and delete, as ``GlanceImageService`` does each of them."""
     mine = {"project_id": "p1", "user_id": "u1", "mappings": None}
-    created = client.add_image(
-        {**UNKNOWN, "name": "cactus", "is_public": True, "deleted": False, "status": "queued", **RAW, "properties": mine}, DATA
-    )
+    sent = {**UNKNOWN, "is_public": True, "deleted": False, "status": "queued", **RAW, "properties": mine}
+
+    def detail() -> list[dict[str, Any]]:
+        return [one for one in client.get_images_detailed() if one["is_public"] or one["properties"].get("project_id") == "p1"]
+
+    before = {one["id"] for one in detail()}
+    created = client.add_image({**sent, "name": "cactus"})
     image_id = created["id"]
-    assert (created["status"], created["properties"]["project_id"]) == ("active", "p1")
+    assert image_id not in before
+    assert (created["status"], created["size"], created["properties"]) == ("queued", 0, {"project_id": "p1", "user_id": "u1", "mappings": None})
+
+    meta = client.get_image_meta(image_id)
+    stored = client.update_image(image_id, {**sent, "id": image_id, "name": meta["name"]}, io.BytesIO(DATA))
+    assert (stored["name"], stored["status"], stored["size"], stored["checksum"]) == ("cactus", "active", len(DATA), CHECKSUM)
+
     assert client.get_image_meta(image_id)["properties"]["user_id"] == "u1"
-    seen = [one for one in client.get_images_detailed() if one["is_public"] or one["properties"].get("project_id") == "p1"]
-    assert listed(seen, image_id) is not None
+    assert listed(client.get_images(), image_id) is not None
+    assert [one["id"] for one in detail() if one["name"] == "cactus"] == [image_id]
+    assert {one["id"] for one in detail()} == before | {image_id}
     meta, chunks = client.get_image(image_id)
-    sink = io.BytesIO()
-    for chunk in chunks:
-        sink.write(chunk)
-    assert (meta["name"], sink.getvalue()) == ("cactus", DATA)
-    before = client.get_image_meta(image_id)
-    updated = client.update_image(image_id, {**UNKNOWN, "id": image_id, "name": "renamed", "status": before["status"], "properties": mine}, None)
+    assert (meta["name"], b"".join(chunks)) == ("cactus", DATA)
+
+    meta = client.get_image_meta(image_id)
+    updated = client.update_image(image_id, {**sent, "id": image_id, "name": "renamed", "status": meta["status"]}, None)
     assert (updated["name"], updated["status"], updated["size"], updated["checksum"]) == ("renamed", "active", len(DATA), CHECKSUM)
+    assert download(client, image_id) == DATA
+
     assert client.get_image_meta(image_id)["name"] == "renamed"
     assert client.delete_image(image_id) is True
+    assert {one["id"] for one in detail()} == before
+    with pytest.raises(exception.NotFound):
+        client.get_image(image_id)
 
 
 @pytest.mark.parametrize("status", ["creating", "queued"])

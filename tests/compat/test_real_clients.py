@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from glance.testing.servers import Glance
 from tests.compat.real_clients import Clients, properties, rows
 from tests.compat.scripted import Server, reply
+from tests.file_server import offering
 
 DATA = os.urandom(300_000)
 RAW = ("--disk-format", "raw", "--container-format", "bare")
@@ -77,6 +78,21 @@ def test_glance_create_when_data_is_piped_then_uploads_what_comes(clients: Clien
     assert (created["status"], created["checksum"]) == ("active", hashlib.md5(DATA).hexdigest())
 
 
+def test_glance_upload_when_the_image_waits_then_draws_progress_and_stores_the_data(clients: Clients, queued: str, source: Path) -> None:
+    screen = clients.glance_on_screen(2, "image-upload", queued, "--file", str(source), "--size", str(len(DATA)), "--progress")
+
+    assert "100%" in screen
+    shown = properties(clients.glance(2, "image-show", queued))
+    assert (shown["status"], shown["size"], shown["os_hash_value"]) == ("active", str(len(DATA)), hashlib.sha512(DATA).hexdigest())
+
+
+def test_glance_list_when_filtered_and_sorted_then_shows_what_fits(clients: Clients, queued: str) -> None:
+    filters = ("--property-filter", "colour=red", "--property-filter", "status=queued", "--visibility", "shared", "--sort", "name:asc,size:desc")
+
+    assert queued in [row[0] for row in rows(clients.glance(2, "image-list", *filters))]
+    assert queued not in clients.glance(2, "image-list", *filters, "--property-filter", "name=another")
+
+
 @pytest.mark.parametrize(("version", "options"), [(1, ["--all-tenants"]), (2, [])], ids=["1", "2"])
 def test_glance_list_when_pages_are_small_then_follows_them(clients: Clients, active: str, source: Path, version: int, options: list[str]) -> None:
     newer = properties(clients.glance(version, "image-create", *RAW, source=source))["id"]
@@ -89,10 +105,20 @@ def test_glance_list_when_pages_are_small_then_follows_them(clients: Clients, ac
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_glance_download_then_brings_the_same_bytes(clients: Clients, active: str, tmp_path: Path, version: int) -> None:
-    clients.glance(version, "image-download", active, "--file", str(tmp_path / "copy"), "--progress")
+def test_glance_download_then_draws_progress_and_brings_the_same_bytes(clients: Clients, active: str, tmp_path: Path, version: int) -> None:
+    screen = clients.glance_on_screen(version, "image-download", active, "--file", str(tmp_path / "copy"), "--progress")
 
+    assert "100%" in screen
     assert (tmp_path / "copy").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_glance_download_when_the_bytes_differ_from_the_digest_then_fails(
+    glance: Glance, clients: Clients, active: str, tmp_path: Path, version: int
+) -> None:
+    (glance.images / active).write_bytes(DATA[::-1])
+
+    assert "Corrupt image download" in clients.glance_error(version, "image-download", active, "--file", str(tmp_path / "copy"))
 
 
 def test_glance_update_then_changes_fields_properties_and_visibility(clients: Clients, queued: str) -> None:
@@ -138,11 +164,75 @@ def test_glance_deactivate_then_reactivate_brings_the_image_back(clients: Client
     assert properties(clients.glance(2, "image-show", active))["status"] == "active"
 
 
+def test_glance_delete_when_protected_then_only_after_the_protection_ends(clients: Clients, queued: str) -> None:
+    clients.glance(2, "image-update", queued, "--protected", "True")
+    assert clients.glance_error(2, "image-delete", queued) == f"You are not permitted to delete the image '{queued}'."
+
+    clients.glance(2, "image-update", queued, "--protected", "False")
+    clients.glance(2, "image-delete", queued)
+
+
+def test_54_glance_from_create_to_delete_then_every_command_succeeds(clients: Clients, image_id: str, source: Path, tmp_path: Path) -> None:
+    """Example 54 of the specification's list."""
+    clients.glance(2, "image-create", "--id", image_id, "--file", str(source), *RAW, "--name", "c")
+    assert [image_id, "c"] in rows(clients.glance(2, "image-list"))
+    clients.glance(2, "image-download", image_id, "--file", str(tmp_path / "copy"))
+    assert (tmp_path / "copy").read_bytes() == DATA
+    clients.glance(2, "image-delete", image_id)
+
+    error = clients.glance_error(2, "image-show", image_id)
+    assert error.startswith("HTTP 404 Not Found: ")
+    assert image_id in error
+
+
+def test_glance_offers_when_asked_then_are_printed(clients: Clients) -> None:
+    assert "import-methods" in clients.glance(2, "import-info")
+    assert rows(clients.glance(2, "usage")) == []
+    assert clients.glance_error(2, "stores-info") == "Multi Backend support is not enabled"
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_glance_delete_then_the_image_is_gone(clients: Clients, active: str, version: int) -> None:
     clients.glance(version, "image-delete", active)
 
     assert clients.glance_error(version, "image-delete", active) == f"No image with an ID of '{active}' exists."
+
+
+def test_glance_stage_then_the_image_waits_for_its_import(clients: Clients, queued: str, source: Path) -> None:
+    clients.glance(2, "image-stage", queued, "--file", str(source))
+
+    shown = properties(clients.glance(2, "image-show", queued))
+    assert (shown["status"], shown["size"], shown["checksum"]) == ("uploading", str(len(DATA)), "None")
+
+
+def test_glance_locations_when_added_changed_and_removed_then_the_image_follows(
+    fresh_glance: Callable[..., Glance], local_sources: dict[str, dict[str, str]], image_id: str, tmp_path: Path
+) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).write_bytes(DATA)
+    glance = fresh_glance(
+        api_options={
+            "DEFAULT": {**local_sources["DEFAULT"], "show_multiple_locations": True},
+            "glance_store": {"stores": "file,http", "default_store": "file"},
+        }
+    )
+    clients = Clients(glance.url, tmp_path)
+
+    def locations() -> list[tuple[str, str | None]]:
+        shown = json.loads(properties(clients.glance(2, "image-show", image_id))["locations"])
+        return [(one["url"], one["metadata"].get("note")) for one in shown]
+
+    clients.glance(2, "image-create", "--id", image_id, *RAW)
+    with offering(tmp_path) as web:
+        clients.glance(2, "add-location", image_id, "--url", f"{web}/first")
+        clients.glance(2, "location-add", image_id, "--url", f"{web}/second", "--metadata", '{"note": "old"}')
+        clients.glance(2, "location-update", image_id, "--url", f"{web}/second", "--metadata", '{"note": "new"}')
+        assert locations() == [(f"{web}/first", None), (f"{web}/second", "new")]
+
+        clients.glance(2, "location-delete", image_id, "--url", f"{web}/first")
+        assert locations() == [(f"{web}/second", "new")]
+        clients.glance(2, "image-download", image_id, "--file", str(tmp_path / "copy"))
+    assert (tmp_path / "copy").read_bytes() == DATA
 
 
 @pytest.mark.parametrize(
@@ -215,11 +305,13 @@ def test_openstack_create_when_a_file_is_given_then_show_and_list_have_it(client
 
 
 def test_openstack_set_and_unset_then_change_the_image(clients: Clients, queued: str) -> None:
-    clients.openstack("image", "set", queued, "--name", "renamed", "--property", "new=1", "--tag", "one", "--public", "--min-disk", "3", "--hidden")
-    clients.openstack("image", "unset", queued, "--property", "colour")
+    changes = ("--name", "renamed", "--property", "new=1", "--tag", "one", "--tag", "two", "--public", "--min-disk", "3", "--hidden")
+
+    clients.openstack("image", "set", queued, *changes)
+    clients.openstack("image", "unset", queued, "--property", "colour", "--tag", "one")
 
     shown = clients.openstack_json("image", "show", queued)
-    assert (shown["name"], shown["visibility"], shown["min_disk"], shown["tags"]) == ("renamed", "public", 3, ["one"])
+    assert (shown["name"], shown["visibility"], shown["min_disk"], shown["tags"]) == ("renamed", "public", 3, ["two"])
     assert (shown["properties"]["new"], "colour" in shown["properties"]) == ("1", False)
     assert queued in [one["ID"] for one in clients.openstack_json("image", "list", "--hidden")]
 
@@ -233,14 +325,43 @@ def test_openstack_set_when_deactivated_then_activated_then_the_image_can_be_sav
     assert (tmp_path / "copy").read_bytes() == DATA
 
 
-def test_openstack_add_project_when_the_project_exists_then_it_is_a_member(clients: Clients, queued: str, keystone: Server) -> None:
+def test_openstack_project_when_added_accepted_and_removed_then_the_members_follow(clients: Clients, queued: str, keystone: Server) -> None:
     version = {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": f"{keystone.url}/v3/"}]}
-    keystone.replies = [reply({"version": version}), reply({"project": {"id": "p2", "name": "p2"}})]
+    keystone.replies = [reply({"version": version}), reply({"project": {"id": "p2", "name": "p2"}})] * 3
+    identity = f"{keystone.url}/v3"
 
-    added = clients.openstack_json("image", "add", "project", queued, "p2", identity=f"{keystone.url}/v3")
+    def members() -> list[tuple[str, str]]:
+        return [(one["Member ID"], one["Status"]) for one in clients.openstack_json("image", "member", "list", queued)]
 
+    added = clients.openstack_json("image", "add", "project", queued, "p2", identity=identity)
     assert (added["member_id"], added["status"]) == ("p2", "pending")
-    assert [one["Member ID"] for one in clients.openstack_json("image", "member", "list", queued)] == ["p2"]
+
+    clients.openstack("image", "set", queued, "--project", "p2", "--accept", identity=identity)
+    assert members() == [("p2", "accepted")]
+
+    clients.openstack("image", "remove", "project", queued, "p2", identity=identity)
+    assert members() == []
+
+
+def test_openstack_list_when_filtered_then_shows_what_fits(clients: Clients, queued: str) -> None:
+    filters = ("--property", "colour=red", "--status", "queued", "--shared", "--sort", "name:asc", "--limit", "100")
+
+    assert queued in [one["ID"] for one in clients.openstack_json("image", "list", "--name", "queued", *filters)]
+    assert clients.openstack_json("image", "list", "--name", "another", *filters) == []
+
+
+def test_openstack_save_when_the_bytes_differ_from_the_digest_then_fails(glance: Glance, clients: Clients, active: str, tmp_path: Path) -> None:
+    (glance.images / active).write_bytes(DATA[::-1])
+
+    assert "checksum mismatch" in clients.openstack_error("image", "save", active, "--file", str(tmp_path / "copy"))
+
+
+def test_openstack_delete_when_protected_then_only_after_the_protection_ends(clients: Clients, queued: str) -> None:
+    clients.openstack("image", "set", queued, "--protected")
+    assert "403" in clients.openstack_error("image", "delete", queued)
+
+    clients.openstack("image", "set", queued, "--unprotected")
+    clients.openstack("image", "delete", queued)
 
 
 def test_openstack_delete_then_the_image_is_gone(clients: Clients, active: str) -> None:
@@ -270,6 +391,9 @@ def test_sdk_then_works_from_upload_to_delete(clients: Clients, source: Path, tm
         "created": [True, "active", len(DATA), "sha512", ["red"], "debian", "yes"],
         "listed": [True],
         "changed": [["blue"], 64, "no"],
+        "filtered": ["sdk-image"],
+        "hidden": [[], True],
+        "protected": 403,
         "shared": ["pending", ["p2"], "accepted"],
         "unshared": [],
         "paged": 3,

@@ -125,3 +125,17 @@ class Row:
 
 def row(number: int, title: str, *steps: Step, needs: tuple[int, ...] = (), before: Callable[[World], None] | None = None) -> Row:
     return Row(number, title, steps, needs, before)
+
+
+def run_row(world: World, example: Row) -> None:
+    """Runs an example's commands, and checks the answer of each."""
+    missing = set(example.needs) - world.passed
+    assert not missing, f"row {example.number} needs rows {sorted(missing)}, which did not pass"
+    if example.before:
+        example.before(world)
+    for one in example.steps:
+        answer = world.run(one.command)
+        assert answer.status == one.status, f"{one.command}\n{answer.text}"
+        for check in one.checks:
+            check(world, answer)
+    world.passed.add(example.number)

@@ -16,7 +16,7 @@ import pytest
 
 from glance.testing.servers import Glance, wait_until
 from glance.testing.wire import Answer, parse_one
-from tests.functional.acceptance import Row, World, body, document, headers, image, listed, remember, row, step, text
+from tests.functional.acceptance import Row, World, body, document, headers, image, listed, remember, row, run_row, step, text
 
 STARS = b"*" * 5120
 STARS_MD5 = "c2e5db72bd7fd153f53ede5da5a06de3"
@@ -476,17 +476,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, local_sources: dict[str, dic
 
 @pytest.mark.parametrize("example", ROWS, ids=lambda example: f"{example.number:02}-{example.title}")
 def test_example_when_run_in_order_then_answers_as_specified(world: World, example: Row) -> None:
-    missing = set(example.needs) - world.passed
-    if missing:
-        pytest.fail(f"row {example.number} needs rows {sorted(missing)}, which did not pass")
-    if example.before:
-        example.before(world)
-    for one in example.steps:
-        answer = world.run(one.command)
-        assert answer.status == one.status, f"{one.command}\n{answer.text}"
-        for check in one.checks:
-            check(world, answer)
-    world.passed.add(example.number)
+    run_row(world, example)
 
 
 CONFLICTING_FRAMING = (

@@ -62,6 +62,7 @@ class ContextFilter(UnauthenticatedContextFilter):
             roles=split_roles(headers.get("X-Roles", "")),
             owner_is_project=settings.owner_is_project,
             auth_token=headers.get("X-Auth-Token") or headers.get("X-Storage-Token"),
+            service_roles=split_roles(headers.get("X-Service-Roles", "")),
         )
         is_admin = settings.admin_role.lower() in caller.roles or request.services.policy.allows("context_is_admin", caller, {})
         return replace(caller, is_admin=is_admin)

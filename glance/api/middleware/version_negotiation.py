@@ -28,7 +28,7 @@ class VersionNegotiationFilter:
     def _negotiate(self, request: Request) -> webob.Response | None:
         """The answer, or None where the request goes on with its new path."""
         path = request.raw_path
-        first, _, rest = path.lstrip("/").partition("/")
+        first, _, rest = path.removeprefix("/").partition("/")
         if first == "versions" and not rest:
             return versions.document(request, 200)
         settings = request.settings
@@ -48,4 +48,7 @@ class VersionNegotiationFilter:
             request.raw_path = f"/v1{path}"
         else:
             return versions.document(request)
+        if not accept and request.raw_path.startswith("/v2/"):
+            # Who names no type takes any (RFC 9110, 12.5.1). Clients of v1, of 2011, know only text when they name none.
+            request.environ["HTTP_ACCEPT"] = "*/*"
         return None

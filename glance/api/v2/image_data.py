@@ -1,4 +1,4 @@
-"""Handlers of images' data (spec-v2 3.1, 3.2)."""
+"""Handlers of images' data (spec-v2 3.1 to 3.3)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from glance.api.data import DATA_TYPE
 from glance.api.request import Request, no_content
 from glance.interfaces import ByteSource
 from glance.model.image import Image
-from glance.service import image_data, images
+from glance.service import image_data, images, staging
 from glance.service.data_sources import Body
 
 SIZE_HEADER = "x-openstack-image-size"
@@ -38,11 +38,15 @@ class Declared:
 
 def upload(request: Request, image_id: str) -> webob.Response:
     """PUT /images/{id}/file: the data of a queued image."""
-    if request.content_type != DATA_TYPE:
-        raise errors.ContentTypeUnsupported(accepted=DATA_TYPE)
-    if request.headers.get("Content-Encoding", "identity") != "identity":
-        raise errors.ContentEncodingUnsupported
-    images.attach(request.services, request.ctx, image_id, _body(request))
+    source, length = _sent(request)
+    images.attach(request.services, request.ctx, image_id, Body(source, length, on_failure="queued", match_format=True))
+    return no_content()
+
+
+def stage(request: Request, image_id: str) -> webob.Response:
+    """PUT /images/{id}/stage: the data of a queued image, to be imported later."""
+    source, length = _sent(request)
+    staging.stage(request.services, request.ctx, image_id, source, length)
     return no_content()
 
 
@@ -58,7 +62,13 @@ def download(request: Request, image_id: str) -> webob.Response:
     return response
 
 
-def _body(request: Request) -> Body:
+def _sent(request: Request) -> tuple[ByteSource, int | None]:
+    """The data that a request brings, and how many bytes they are, None for chunks. Raises ContentTypeUnsupported, ContentEncodingUnsupported,
+    Invalid."""
+    if request.content_type != DATA_TYPE:
+        raise errors.ContentTypeUnsupported(accepted=DATA_TYPE)
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise errors.ContentEncodingUnsupported
     source: ByteSource = request.environ["wsgi.input"]
     chunked = "HTTP_TRANSFER_ENCODING" in request.environ
     length = None if chunked else request.content_length or 0
@@ -70,7 +80,7 @@ def _body(request: Request) -> Body:
             source = Declared(source, int(declared))
         elif length != int(declared):
             raise errors.Invalid(reason=f"Size mismatch: expected {declared} bytes, got {length} bytes")
-    return Body(source, length, on_failure="queued")
+    return source, length
 
 
 def _range(request: Request, image: Image) -> tuple[int, int] | None:

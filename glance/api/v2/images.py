@@ -6,10 +6,12 @@ from typing import Any
 
 import webob
 
+from glance import errors
 from glance.api.request import Request, json_response, no_content
-from glance.api.v2 import patch, query, schemas, views
+from glance.api.v2 import locations, patch, query, schemas, views
 from glance.model.image import Image
 from glance.service import images
+from glance.service.locations import visible
 
 
 def index(request: Request) -> webob.Response:
@@ -18,7 +20,7 @@ def index(request: Request) -> webob.Response:
     wanted = query.parse(pairs, request.settings)
     page = images.list_page(request.services, request.ctx, wanted)
     document = {
-        "images": [views.image(image) for image in page],
+        "images": [_view(request, image) for image in page],
         "first": query.link(pairs),
         "schema": "/v2/schemas/images",
     }
@@ -30,46 +32,48 @@ def index(request: Request) -> webob.Response:
 def create(request: Request) -> webob.Response:
     """POST /images: reserves an image of the attributes that are sent."""
     image = images.create(request.services, request.ctx, _draft(request), strict=True)
-    response = json_response(views.image(image), 201)
+    response = json_response(_view(request, image), 201)
     response.location = f"{request.root_url}/v2/images/{image.id}"
     return response
 
 
 def show(request: Request, image_id: str) -> webob.Response:
-    """GET /images/{id}."""
-    return json_response(views.image(images.get(request.services, request.ctx, image_id, strict=True)))
+    """GET /images/{id}: the metadata of one image."""
+    return json_response(_view(request, images.get(request.services, request.ctx, image_id, strict=True)))
 
 
 def update(request: Request, image_id: str) -> webob.Response:
     """PATCH /images/{id}: all changes in their order, or none."""
     operations = patch.parse(request)
     image = images.get(request.services, request.ctx, image_id, strict=True)
-    changes = patch.apply(image, operations, schemas.image(request.services.formats))
-    return json_response(views.image(images.update(request.services, request.ctx, image_id, changes, strict=True)))
+    if any(operation.attribute == "locations" for operation in operations):
+        return json_response(_view(request, locations.update(request, image_id, operations)))
+    changes = patch.apply(image, operations, schemas.of_request(request))
+    return json_response(_view(request, images.update(request.services, request.ctx, image_id, changes, strict=True)))
 
 
 def delete(request: Request, image_id: str) -> webob.Response:
-    """DELETE /images/{id}."""
+    """DELETE /images/{id}: ends an image, and erases its data."""
     images.delete(request.services, request.ctx, image_id, strict=True)
     return no_content()
 
 
 def deactivate(request: Request, image_id: str) -> webob.Response:
-    """POST /images/{id}/actions/deactivate."""
+    """POST /images/{id}/actions/deactivate: closes the data of an active image to all but administrators."""
     request.refuse_body()
     images.deactivate(request.services, request.ctx, image_id)
     return no_content()
 
 
 def reactivate(request: Request, image_id: str) -> webob.Response:
-    """POST /images/{id}/actions/reactivate."""
+    """POST /images/{id}/actions/reactivate: opens the data of a deactivated image again."""
     request.refuse_body()
     images.reactivate(request.services, request.ctx, image_id)
     return no_content()
 
 
 def tag(request: Request, image_id: str, name: str) -> webob.Response:
-    """PUT /images/{id}/tags/{name}."""
+    """PUT /images/{id}/tags/{name}: adds a tag; fine where it is there."""
     request.refuse_body()
     schemas.check("tags", [name], schemas.TAGS)
     images.tag(request.services, request.ctx, image_id, name)
@@ -77,19 +81,28 @@ def tag(request: Request, image_id: str, name: str) -> webob.Response:
 
 
 def untag(request: Request, image_id: str, name: str) -> webob.Response:
-    """DELETE /images/{id}/tags/{name}."""
+    """DELETE /images/{id}/tags/{name}: removes a tag."""
     images.untag(request.services, request.ctx, image_id, name)
     return no_content()
+
+
+def _view(request: Request, image: Image) -> dict[str, Any]:
+    settings = request.settings
+    shows = settings.show_locations or settings.show_direct_url
+    return views.image(image, settings, visible(request.services, request.ctx, image) if shows else ())
 
 
 def _draft(request: Request) -> Image:
     """The image that a body describes. Raises BodyMalformed, Forbidden, InvalidValue."""
     sent = request.json_object()
-    known = schemas.image(request.services.formats)["properties"]
+    schema = schemas.of_request(request)
     for name, value in sent.items():
         schemas.refuse_unwritable(name)
-        schemas.check(name, value, known.get(name, schemas.CUSTOM))
+        schemas.check(name, value, schema["properties"].get(name, schemas.CUSTOM))
+    for name in schema.get("required", ()):
+        if name not in sent:
+            raise errors.Invalid(reason=f"Every image of this site has the attribute '{name}': give it a value.")
     tags = tuple(sorted(set(sent.pop("tags", ()))))
-    properties = {name: value for name, value in sent.items() if name not in known}
-    values: dict[str, Any] = {name: value for name, value in sent.items() if name in known}
+    properties = {name: value for name, value in sent.items() if name not in schemas.CORE}
+    values: dict[str, Any] = {name: value for name, value in sent.items() if name in schemas.CORE}
     return Image(**{"id": "", "owner": request.ctx.owner, **values}, properties=properties, tags=tags)

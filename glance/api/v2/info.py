@@ -9,7 +9,7 @@ from glance.api.request import Request, json_response
 
 
 def import_methods(request: Request) -> webob.Response:  # noqa: ARG001
-    """GET /info/import: data come with PUT /images/{id}/file only."""
+    """GET /info/import: the methods whose import this server carries out. There is none: data can be staged, and nothing is imported yet."""
     return json_response({"import-methods": {"description": "Ways to import image data.", "type": "array", "value": []}})
 
 

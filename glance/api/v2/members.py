@@ -16,13 +16,13 @@ STATUS: schemas.Schema = {"type": "string", "enum": list(schemas.MEMBER_STATUSES
 
 
 def index(request: Request, image_id: str) -> webob.Response:
-    """GET /images/{id}/members."""
+    """GET /images/{id}/members: the projects that a shared image is shared with."""
     found = members.list_members(request.services, request.ctx, image_id, strict=True)
     return json_response({"members": [views.member(one) for one in found], "schema": "/v2/schemas/members"})
 
 
 def show(request: Request, image_id: str, member: str) -> webob.Response:
-    """GET /images/{id}/members/{member}."""
+    """GET /images/{id}/members/{member}: one of these projects."""
     return json_response(views.member(members.get_member(request.services, request.ctx, image_id, member)))
 
 
@@ -43,7 +43,7 @@ def answer(request: Request, image_id: str, member: str) -> webob.Response:
 
 
 def remove(request: Request, image_id: str, member: str) -> webob.Response:
-    """DELETE /images/{id}/members/{member}."""
+    """DELETE /images/{id}/members/{member}: ends the sharing with one project."""
     members.unshare(request.services, request.ctx, image_id, member)
     return no_content()
 

@@ -19,24 +19,25 @@ Name = Literal["add", "replace", "remove"]
 NAMES: tuple[Name, ...] = ("add", "replace", "remove")
 #: Operations that one request may have: more than any image has attributes.
 MAX_OPERATIONS = 1000
-_V20 = "application/openstack-images-v2.0-json-patch"
-_V21 = "application/openstack-images-v2.1-json-patch"
+V20 = "application/openstack-images-v2.0-json-patch"
+V21 = "application/openstack-images-v2.1-json-patch"
 _BAD_ESCAPE = re.compile(r"~(?![01])")
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One change of one attribute. ``exclusive``: an ``add`` of what is there conflicts, as v2.0 has it."""
+    """One change of one attribute. ``exclusive``: an ``add`` of what is there conflicts, as v2.0 has it. ``rest`` leads on, into the locations."""
 
     name: Name
     attribute: str
+    rest: tuple[str, ...] = ()
     value: Any = None
     exclusive: bool = False
 
 
 def parse(request: Request) -> list[Operation]:
     """The operations of a request. Raises HTTPUnsupportedMediaType, BodyMalformed, Invalid, LimitExceeded."""
-    readers: dict[str, Callable[[dict[str, Any]], Operation]] = {_V20: _read_v20, _V21: _read_v21}
+    readers: dict[str, Callable[[dict[str, Any]], Operation]] = {V20: _read_v20, V21: _read_v21}
     read = readers.get(request.content_type.lower())
     if read is None:
         accepted = ", ".join(readers)
@@ -57,7 +58,9 @@ def apply(image: Image, operations: list[Operation], schema: schemas.Schema) -> 
     properties = dict(image.properties)
     for operation in operations:
         _check(operation, schema["properties"])
-        if operation.attribute in schema["properties"]:
+        if operation.name == "remove" and (operation.attribute in schemas.CORE or operation.attribute in schema.get("required", ())):
+            raise errors.Forbidden(reason=f"Property {operation.attribute} may not be removed.")
+        if operation.attribute in schemas.CORE:
             _change_attribute(values, operation)
         else:
             _change_property(properties, operation)
@@ -72,8 +75,6 @@ def apply(image: Image, operations: list[Operation], schema: schemas.Schema) -> 
 
 def _check(operation: Operation, known: Mapping[str, schemas.Schema]) -> None:
     attribute = operation.attribute
-    if attribute == "locations":
-        raise errors.Forbidden(reason=f"It's not allowed to {operation.name} locations if locations are invisible.")
     if attribute == "id":
         raise errors.Forbidden(reason="Attribute 'id' is read-only.")
     schemas.refuse_unwritable(attribute)
@@ -82,8 +83,6 @@ def _check(operation: Operation, known: Mapping[str, schemas.Schema]) -> None:
 
 
 def _change_attribute(values: dict[str, object], operation: Operation) -> None:
-    if operation.name == "remove":
-        raise errors.Forbidden(reason=f"Property {operation.attribute} may not be removed.")
     if operation.exclusive and operation.name == "add":
         raise errors.Conflict(reason=f"Property {operation.attribute} already present.")
     values[operation.attribute] = operation.value
@@ -110,7 +109,7 @@ def _read_v21(element: dict[str, Any]) -> Operation:
     if name is None:
         shown = element["op"][:64] if isinstance(element["op"], str) else "not a text"
         raise errors.Invalid(reason=f"Invalid operation: `{shown}`. It must be one of the following: {', '.join(sorted(NAMES))}.")
-    return Operation(name, _attribute(element["path"]), _value(name, element))
+    return Operation(name, *_pointer(element["path"]), _value(name, element))
 
 
 def _read_v20(element: dict[str, Any]) -> Operation:
@@ -118,7 +117,7 @@ def _read_v20(element: dict[str, Any]) -> Operation:
     if len(found) != 1:
         raise errors.Invalid(reason=f"Operation objects must contain exactly one member of: {', '.join(sorted(NAMES))}.")
     [name] = found
-    return Operation(name, _attribute(element[name]), _value(name, element), exclusive=True)
+    return Operation(name, *_pointer(element[name]), _value(name, element), exclusive=True)
 
 
 def _value(name: Name, element: dict[str, Any]) -> Any:
@@ -127,8 +126,8 @@ def _value(name: Name, element: dict[str, Any]) -> Any:
     return element.get("value")
 
 
-def _attribute(pointer: Any) -> str:
-    """The attribute that a JSON pointer (RFC 6901) names: no other has more than one level."""
+def _pointer(pointer: Any) -> tuple[str, tuple[str, ...]]:
+    """The attribute that a JSON pointer (RFC 6901) names, and what follows: only locations have more than one level."""
     if not isinstance(pointer, str):
         raise errors.Invalid(reason="A JSON pointer must be a text.")
     shown = pointer[:64]
@@ -143,4 +142,4 @@ def _attribute(pointer: Any) -> str:
     first, *rest = pointer[1:].split("/")
     if rest and first != "locations":
         raise errors.Invalid(reason=f"Invalid JSON pointer for this resource: '{shown}'")
-    return first.replace("~1", "/").replace("~0", "~")
+    return first.replace("~1", "/").replace("~0", "~"), tuple(rest)

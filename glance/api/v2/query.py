@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from glance import errors
 from glance.api.settings import ApiSettings
-from glance.api.v2.schemas import SHOWN
+from glance.api.v2.schemas import SHOWN, Schema
 from glance.model.image import SORT_KEYS, Condition, Direction, ImageQuery, MemberStatus, Operator, Scope
 from glance.model.query import MAX_PROPERTY_FILTERS, parse_time
 from glance.model.visibility import COMMUNITY, VISIBILITIES
@@ -31,6 +31,25 @@ _RANGES: dict[str, tuple[str, Operator]] = {
 _TIME_OPERATORS: tuple[Operator, ...] = ("gt", "gte", "lt", "lte", "eq", "neq")
 _DIRECTIONS: tuple[Direction, ...] = ("asc", "desc")
 _MEMBER_STATUSES: dict[str, MemberStatus | None] = {"pending": "pending", "accepted": "accepted", "rejected": "rejected", "all": None}
+
+_NUMBER: Schema = {"type": "integer", "minimum": 0}
+_WORD: Schema = {"type": "string"}
+#: What the parameters mean and take; one of no other name is the value of a custom property.
+PARAMETERS: dict[str, tuple[str, Schema]] = {
+    "limit": ("Images on a page.", _NUMBER),
+    "marker": ("The image, by id, after which the page starts.", _WORD),
+    "sort": ("Keys with their directions, name:asc,size:desc.", _WORD),
+    "sort_key": ("Keys to sort by, in their order.", {"type": "array", "items": {"type": "string", "enum": list(SORT_KEYS)}}),
+    "sort_dir": ("Directions of these keys, or of all.", {"type": "array", "items": {"type": "string", "enum": list(_DIRECTIONS)}}),
+    "tag": ("Tags that an image must have.", {"type": "array", "items": _WORD}),
+    "visibility": ("Images of that visibility.", {"type": "string", "enum": [*sorted(VISIBILITIES), "all"]}),
+    "member_status": ("Shared images of which the caller thinks so.", {"type": "string", "enum": list(_MEMBER_STATUSES)}),
+    **{name: ("Images where that holds, or not.", {"type": "string", "enum": ["true", "false"]}) for name in ("os_hidden", "protected")},
+    **dict.fromkeys(sorted(_LISTABLE), ("That value; in:a,b for one of several.", _WORD)),
+    **dict.fromkeys(sorted(_EXACT), ("Exactly that value.", _WORD)),
+    **dict.fromkeys(sorted(_TIMES), ("An ISO 8601 time, after gt:, gte:, lt:, lte:, eq: or neq:.", _WORD)),
+    **dict.fromkeys((*_NUMBERS, *_RANGES), ("That number; _min and _max are bounds, included.", _NUMBER)),
+}
 
 # ASCII digits only, and fewer than int() refuses to convert.
 _INTEGER = re.compile(r"-?[0-9]{1,1000}")

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import webob
+
+from glance.api.request import Request, json_response
 from glance.api.routing import Table
-from glance.api.v2 import image_data, images, info, members, schemas
+from glance.api.v2 import image_data, images, info, locations, members, openapi, schemas
+
+
+def describe(request: Request) -> webob.Response:
+    """GET /openapi.json: this version of the API as an OpenAPI document."""
+    return json_response(openapi.document(TABLE, request))
+
 
 TABLE: Table = {
     "/images": {"GET": images.index, "POST": images.create},
     "/images/{image_id}": {"GET": images.show, "PATCH": images.update, "DELETE": images.delete},
     "/images/{image_id}/file": {"GET": image_data.download, "PUT": image_data.upload},
+    "/images/{image_id}/stage": {"PUT": image_data.stage},
     "/images/{image_id}/actions/deactivate": {"POST": images.deactivate},
     "/images/{image_id}/actions/reactivate": {"POST": images.reactivate},
+    "/images/{image_id}/locations": {"GET": locations.index, "POST": locations.register},
     "/images/{image_id}/tags/{name}": {"PUT": images.tag, "DELETE": images.untag},
     "/images/{image_id}/members": {"GET": members.index, "POST": members.add},
     "/images/{image_id}/members/{member}": {"GET": members.show, "PUT": members.answer, "DELETE": members.remove},
@@ -19,4 +30,5 @@ TABLE: Table = {
     "/info/stores": {"GET": info.stores},
     "/info/stores/detail": {"GET": info.stores},
     "/info/usage": {"GET": info.usage},
+    "/openapi.json": {"GET": describe},
 }

@@ -13,9 +13,12 @@ from typing import Any
 
 import webob
 import webob.exc
+from jsonschema import Draft4Validator, ValidationError
+from jsonschema.exceptions import best_match
 
 from glance import errors
 from glance.api.request import Request, json_response
+from glance.api.settings import CustomProperties
 from glance.model import tags
 from glance.model.attributes import ATTRIBUTES, Attribute
 from glance.model.formats import Formats
@@ -38,24 +41,58 @@ READ_ONLY = frozenset(
     {attribute.name for attribute in SHOWN if attribute.rule in {"fixed", "measured"}} | {"virtual_size", "direct_url", "stores", *LINKS}
 )
 CUSTOM: Schema = {"type": "string"}
+_VALIDATION: Schema = {
+    "description": "What the data at the location must be; never shown.",
+    "type": "object",
+    "writeOnly": True,
+    "properties": {
+        "checksum": {"description": "MD5, hexadecimal.", "type": "string", "minLength": 32, "maxLength": 32},
+        "os_hash_algo": {"description": "Algorithm of os_hash_value.", "type": "string", "maxLength": 64},
+        "os_hash_value": {"description": "Digest, hexadecimal.", "type": "string", "maxLength": 128},
+    },
+    "required": ["os_hash_algo", "os_hash_value"],
+    "additionalProperties": False,
+}
+LOCATION_URL: Schema = {"description": "URL of the data.", "type": "string", "maxLength": 255}
+LOCATION: Schema = {
+    "type": "object",
+    "properties": {
+        "url": LOCATION_URL,
+        "metadata": {"description": "What clients say of it; store names the store.", "type": "object"},
+        "validation_data": _VALIDATION,
+    },
+    "required": ["url", "metadata"],
+}
+#: Where data is, for sites that show it.
+LOCATIONS: dict[str, Schema] = {
+    "locations": {"description": "Where the data is, where the site shows that.", "type": "array", "items": LOCATION},
+    "direct_url": {"description": "The first of the locations, where the site shows that.", "type": "string", "readOnly": True},
+}
 TAGS: Schema = {"description": "Words that images are found by.", "type": "array", "items": {"type": "string", "maxLength": tags.LIMIT}}
 
 _NAMED_KINDS = {"text": "string", "integer": "integer", "boolean": "boolean", "time": "string"}
 _NULLABLE = frozenset(field.name for field in fields(Image) if field.default is None)
-_TYPES = {"string": str, "integer": int, "boolean": bool, "array": list, "null": NoneType}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def image(formats: Formats) -> Schema:
-    """The schema of an image; ``formats`` are those that the service accepts."""
-    properties = {attribute.name: _attribute(attribute, formats) for attribute in SHOWN}
-    properties["tags"] = TAGS
-    properties |= {name: {"description": doc, "type": "string", "readOnly": True} for name, doc in LINKS.items()}
+def image(formats: Formats, custom: CustomProperties | None = None) -> Schema:
+    """The schema of an image: ``formats`` are those that the service accepts, ``custom`` is what the operator says of custom properties."""
     links = [{"rel": "self", "href": "{self}"}, {"rel": "enclosure", "href": "{file}"}, {"rel": "describedby", "href": "{schema}"}]
-    return {"name": "image", "properties": properties, "additionalProperties": CUSTOM, "links": links}
+    document: Schema = {"name": "image", "properties": {**_core(formats), **LOCATIONS}, "additionalProperties": CUSTOM, "links": links}
+    if custom is not None:
+        # Clients take what is not base for a custom property: it may be removed.
+        document["properties"] |= {name: {**schema, "is_base": False} for name, schema in custom.schemas.items()}
+        if custom.required:
+            document["required"] = list(custom.required)
+    return document
 
 
-def member(formats: Formats) -> Schema:  # noqa: ARG001
+def of_request(request: Request) -> Schema:
+    """``image`` as the service of a request has it."""
+    return image(request.services.formats, request.settings.custom_properties)
+
+
+def member() -> Schema:
     """The schema of a membership."""
     return {
         "name": "member",
@@ -70,26 +107,32 @@ def member(formats: Formats) -> Schema:  # noqa: ARG001
     }
 
 
-def _images(formats: Formats) -> Schema:
+def _images(request: Request) -> Schema:
     text = {"type": "string"}
     links = [{"rel": "first", "href": "{first}"}, {"rel": "next", "href": "{next}"}, {"rel": "describedby", "href": "{schema}"}]
-    properties = {"images": {"type": "array", "items": image(formats)}, "first": text, "next": text, "schema": text}
+    properties = {"images": {"type": "array", "items": of_request(request)}, "first": text, "next": text, "schema": text}
     return {"name": "images", "properties": properties, "links": links}
 
 
-def _members(formats: Formats) -> Schema:
-    properties = {"members": {"type": "array", "items": member(formats)}, "schema": {"type": "string"}}
+def _members() -> Schema:
+    properties = {"members": {"type": "array", "items": member()}, "schema": {"type": "string"}}
     return {"name": "members", "properties": properties, "links": [{"rel": "describedby", "href": "{schema}"}]}
 
 
-SCHEMAS: dict[str, Callable[[Formats], Schema]] = {"image": image, "images": _images, "member": member, "members": _members}
+#: The schemas that are served, by name.
+SCHEMAS: dict[str, Callable[[Request], Schema]] = {
+    "image": of_request,
+    "images": _images,
+    "member": lambda request: member(),  # noqa: ARG005
+    "members": lambda request: _members(),  # noqa: ARG005
+}
 
 
 def show(request: Request, name: str) -> webob.Response:
-    """GET /v2/schemas/{name}."""
+    """GET /schemas/{name}: what images and members look like, as JSON schema."""
     if name not in SCHEMAS:
         raise webob.exc.HTTPNotFound
-    return json_response(SCHEMAS[name](request.services.formats))
+    return json_response(SCHEMAS[name](request))
 
 
 def refuse_unwritable(name: str) -> None:
@@ -107,44 +150,42 @@ def is_reserved(name: str) -> bool:
 
 def check(name: str, value: Any, schema: Schema) -> None:
     """Raises InvalidValue, naming the attribute and what it accepts, for a ``value`` that is not as its ``schema`` says."""
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    if not any(_is_of_kind(value, kind) for kind in kinds):
-        raise _invalid(name, value, f"It must be of type {' or '.join(kinds)}.")
-    if "enum" in schema and value not in schema["enum"]:
-        raise _invalid(name, value, f"Choose one of {', '.join('null' if one is None else one for one in schema['enum'])}.")
-    if isinstance(value, str):
-        _check_text(name, value, schema)
-    elif isinstance(value, list):
-        for item in value:
-            check(name, item, schema["items"])
-    elif isinstance(value, int) and "maximum" in schema:
-        _check_number(name, value, schema)
+    error = best_match(Draft4Validator(schema).iter_errors(value))
+    if error is not None:
+        raise _invalid(name, error.instance, _reason(name, error))
+    if schema is CUSTOM or not schema.get("is_base", True):
+        return  # a tab is welcome there; ``glance.model.properties`` refuses the rest
+    for text in value if isinstance(value, list) else [value]:
+        if isinstance(text, str) and _CONTROL.search(text):
+            raise _invalid(name, "...", "Control characters are not allowed.")
 
 
-def _is_of_kind(value: Any, kind: str) -> bool:
-    return isinstance(value, _TYPES[kind]) and not (kind == "integer" and isinstance(value, bool))
-
-
-def _check_text(name: str, value: str, schema: Schema) -> None:
-    limit = schema.get("maxLength", len(value))
-    if len(value) > limit:
-        raise _invalid(name, value, f"It has {len(value)} characters and can't exceed {limit} characters.")
-    if "pattern" in schema and not re.fullmatch(schema["pattern"], value):
-        raise _invalid(name, value, f"It does not match {schema['pattern']}")
-    if schema is not CUSTOM and _CONTROL.search(value):
-        raise _invalid(name, "...", "Control characters are not allowed.")
-
-
-def _check_number(name: str, value: int, schema: Schema) -> None:
-    if value < 0:
-        raise _invalid(name, value, "Cannot be a negative value")
-    if value > schema["maximum"]:
-        raise _invalid(name, value, f"'{name}' value out of range, must not exceed {schema['maximum']}.")
+def _reason(name: str, error: ValidationError) -> str:
+    wanted: Any = error.validator_value
+    match error.validator:
+        case "type":
+            return f"It must be of type {wanted if isinstance(wanted, str) else ' or '.join(wanted)}."
+        case "enum":
+            return f"Choose one of {', '.join('null' if one is None else str(one) for one in wanted)}."
+        case "maxLength":
+            return f"It has {len(error.instance)} characters and can't exceed {wanted} characters."
+        case "pattern":
+            return f"It does not match {wanted}"
+        case "minimum":
+            return "Cannot be a negative value"
+        case "maximum":
+            return f"'{name}' value out of range, must not exceed {wanted}."
+    return f"It does not fulfil {error.validator}: {wanted}."
 
 
 def _invalid(name: str, value: Any, reason: str) -> errors.InvalidValue:
     shown = str(value)[:64] if isinstance(value, str | int | float | NoneType) else type(value).__name__
     return errors.InvalidValue(value=shown, attribute=name[:64], reason=reason)
+
+
+def _core(formats: Formats) -> dict[str, Schema]:
+    links = {name: {"description": doc, "type": "string", "readOnly": True} for name, doc in LINKS.items()}
+    return {**{attribute.name: _attribute(attribute, formats) for attribute in SHOWN}, "tags": TAGS, **links}
 
 
 def _attribute(attribute: Attribute, formats: Formats) -> Schema:
@@ -168,3 +209,7 @@ def _attribute(attribute: Attribute, formats: Formats) -> Schema:
     elif attribute.kind == "integer":
         schema |= {"minimum": 0, "maximum": attribute.limit}
     return schema
+
+
+#: Attributes that are the service's own; all others are custom properties, also those that the operator describes.
+CORE = frozenset(_core(Formats()))

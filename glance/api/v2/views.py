@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from glance.api.settings import ApiSettings
 from glance.api.v2.schemas import SHOWN, is_reserved
-from glance.model.image import Image, Member
+from glance.model.image import Image, Location, Member
 
 
-def image(shown: Image) -> dict[str, Any]:
-    """All fields of an image. A custom property without value is an empty text; one that v1 gave the name of a field is left out, lest a client
-    takes it for the service's own.
+def image(shown: Image, settings: ApiSettings, places: Sequence[Location] = ()) -> dict[str, Any]:
+    """All fields of an image; ``places`` are its locations as far as the caller may see them. A custom property without value is an empty text, or
+    null where the operator's schema has that; one that v1 gave the name of a field is left out, lest a client takes it for the service's own.
     """
     path = f"/v2/images/{shown.id}"
+    custom = {name: value for name, value in shown.properties.items() if not is_reserved(name)}
     return {
-        **{name: value or "" for name, value in shown.properties.items() if not is_reserved(name)},
+        **{name: "" if value is None and not settings.custom_properties.may_be_null(name) else value for name, value in custom.items()},
         **{attribute.name: _value(getattr(shown, attribute.name)) for attribute in SHOWN},
+        **({"locations": locations(places)} if settings.show_locations else {}),
+        **({"direct_url": places[0].url} if settings.show_direct_url and places else {}),
         "tags": list(shown.tags),
         "self": path,
         "file": f"{path}/file",
         "schema": "/v2/schemas/image",
     }
+
+
+def locations(shown: Sequence[Location]) -> list[dict[str, Any]]:
+    """Locations, as a service of others or the image itself shows them."""
+    return [{"url": location.url, "metadata": location.metadata} for location in shown]
 
 
 def member(shown: Member) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import product
 
 from glance import errors
@@ -16,33 +17,54 @@ from glance.testing.registry_rules.scene import ADMIN, ALICE, BOB, NOBODY, Scene
 OWNERS = (None, "alice", "bob")
 VISIBILITIES = ("public", "private", "shared", "community")
 MEMBER_STATUSES: tuple[MemberStatus, ...] = ("pending", "accepted", "rejected")
-MEMBERSHIPS = ("none", *MEMBER_STATUSES, "ended")
+#: No membership, one of each status, one that may share the image on, and one that has ended.
+MEMBERSHIPS = ("none", *MEMBER_STATUSES, "sharing", "ended")
 CALLERS = (ALICE, BOB, NOBODY, ADMIN, of_project("alice", is_admin=True), of_project("bob", is_admin=True))
 SCOPES: tuple[Scope, ...] = ("default", "private", "all", "accessible", "everything")
 MEMBER = "bob"
 
 
-def every_image(registry: Registry) -> list[tuple[Image, MemberStatus | None]]:
-    """One image of each kind, with what ``MEMBER`` thinks of it; None where it is no member."""
-    made: list[tuple[Image, MemberStatus | None]] = []
-    for owner, seen_by, membership, deleted in product(OWNERS, VISIBILITIES, MEMBERSHIPS, (False, True)):
-        image = create(registry, ADMIN, owner=owner, visibility=seen_by, name=f"{owner} {seen_by} {membership} {deleted}")
-        if membership != "none":
-            share(registry, image, MEMBER)
-        status = next((status for status in MEMBER_STATUSES if status == membership), None)
-        if status is not None:
-            registry.members.answer(ADMIN, image.id, MEMBER, status)
-        if membership == "ended":
-            registry.members.remove(ADMIN, image.id, MEMBER)
+@dataclass(frozen=True)
+class Case:
+    """An image, and its membership of ``MEMBER``; ``status`` None: there is none."""
+
+    image: Image
+    status: MemberStatus | None
+    can_share: bool
+
+    def is_member(self, ctx: RequestContext, asked: MemberStatus | None = None) -> bool:
+        """True where the caller is the member, in the state that is asked for."""
+        return ctx.owner == MEMBER and self.status is not None and asked in {None, self.status}
+
+    def sees(self, ctx: RequestContext) -> bool:
+        return visibility.may_see(ctx, self.image, is_member=self.is_member(ctx))
+
+
+def every_case(registry: Registry) -> list[Case]:
+    """An image of each kind: of each owner, visibility and membership, hidden or not, deleted or not."""
+    made = []
+    for owner, seen_by, membership, hidden, deleted in product(OWNERS, VISIBILITIES, MEMBERSHIPS, (False, True), (False, True)):
+        name = f"{owner} {seen_by} {membership} {hidden} {deleted}"
+        image = create(registry, ADMIN, owner=owner, visibility=seen_by, os_hidden=hidden, name=name)
+        status = _join(registry, image, membership)
         if deleted:
-            image = registry.images.delete(ADMIN, image.id)
-        made.append((image, None if deleted else status))
+            image, status = registry.images.delete(ADMIN, image.id), None
+        made.append(Case(image, status, can_share=membership == "sharing"))
     return made
 
 
-def is_member(ctx: RequestContext, status: MemberStatus | None, asked: MemberStatus | None = None) -> bool:
-    """True where the caller is the member, in the state that is asked for."""
-    return ctx.owner == MEMBER and status is not None and asked in {None, status}
+def _join(registry: Registry, image: Image, membership: str) -> MemberStatus | None:
+    """Makes the membership, and returns its status."""
+    if membership == "none":
+        return None
+    share(registry, image, MEMBER, can_share=membership == "sharing")
+    if membership == "ended":
+        registry.members.remove(ADMIN, image.id, MEMBER)
+        return None
+    status: MemberStatus = next((one for one in MEMBER_STATUSES if one == membership), "pending")
+    if status != "pending":
+        registry.members.answer(ADMIN, image.id, MEMBER, status)
+    return status
 
 
 def seen(registry: Registry, ctx: RequestContext, image: Image) -> bool:
@@ -51,41 +73,51 @@ def seen(registry: Registry, ctx: RequestContext, image: Image) -> bool:
     return False
 
 
+def is_marker(registry: Registry, ctx: RequestContext, image: Image) -> bool:
+    with suppress(errors.InvalidParameter):
+        registry.images.list(ctx, ImageQuery(marker=image.id, limit=1))
+        return True
+    return False
+
+
 def changed(registry: Registry, ctx: RequestContext, image: Image) -> bool:
-    with suppress(errors.ImageNotFound, errors.ImageForbidden):
+    with suppress(errors.ImageNotFound, errors.ImageForbidden, errors.StatusConflict):
         return registry.images.update(ctx, image.id, ImageChanges({"name": image.name})) == image
     return False
 
 
-class VisibilityRules(Scene):
-    def test_get_in_every_case_agrees_with_the_model(self, registry: Registry) -> None:
-        everything = every_image(registry)
-        for ctx, (image, status) in product(CALLERS, everything):
-            expected = visibility.may_see(ctx, image, is_member=is_member(ctx, status))
-            assert seen(registry, ctx, image) == expected, (ctx, image)
+def shared(registry: Registry, ctx: RequestContext, image: Image) -> bool:
+    with suppress(errors.ImageNotFound, errors.ShareForbidden, errors.NotAuthenticated):
+        registry.members.put(ctx, image.id, (), replace=False, maximum=-1)
+        return True
+    return False
 
-    def test_update_in_every_case_agrees_with_the_model(self, registry: Registry) -> None:
-        live = [image for image, _status in every_image(registry) if not image.deleted]
-        for ctx, image in product(CALLERS, live):
-            assert changed(registry, ctx, image) == visibility.may_change(ctx, image), (ctx, image)
+
+class VisibilityRules(Scene):
+    def test_get_and_marker_in_every_case_agree_with_the_model(self, registry: Registry) -> None:
+        for ctx, case in product(CALLERS, every_case(registry)):
+            assert seen(registry, ctx, case.image) == case.sees(ctx), (ctx, case)
+            assert is_marker(registry, ctx, case.image) == (case.sees(ctx) and not case.image.deleted), (ctx, case)
+
+    def test_update_and_share_in_every_case_agree_with_the_model(self, registry: Registry) -> None:
+        for ctx, case in product(CALLERS, every_case(registry)):
+            live = not case.image.deleted
+            may_change = live and case.sees(ctx) and visibility.may_change(ctx, case.image)
+            assert changed(registry, ctx, case.image) == may_change, (ctx, case)
+            named = ctx.is_admin or ctx.owner is not None
+            may_share = visibility.may_share(ctx, case.image, can_share=case.is_member(ctx) and case.can_share)
+            assert shared(registry, ctx, case.image) == (live and named and case.sees(ctx) and may_share), (ctx, case)
 
     def test_list_in_every_case_agrees_with_the_model(self, registry: Registry) -> None:
-        everything = every_image(registry)
-        for ctx, scope, since, asked in product(CALLERS, SCOPES, (None, LONG_AGO), (None, *MEMBER_STATUSES)):
-            query = ImageQuery(scope=scope, changes_since=since, member_status=asked)
+        everything = every_case(registry)
+        for ctx, scope, since, asked, hidden in product(CALLERS, SCOPES, (None, LONG_AGO), (None, *MEMBER_STATUSES), (None, False, True)):
+            query = ImageQuery(scope=scope, changes_since=since, member_status=asked, equal={} if hidden is None else {"os_hidden": hidden})
             found = {image.name for image in registry.images.list(ctx, query)}
             expected = {
-                image.name
-                for image, status in everything
-                if visibility.listed(ctx, image, is_member=is_member(ctx, status, asked), scope=scope) and (since or not image.deleted)
+                case.image.name
+                for case in everything
+                if visibility.listed(ctx, case.image, is_member=case.is_member(ctx, asked), scope=scope)
+                and (since or not case.image.deleted)
+                and hidden in {None, case.image.os_hidden}
             }
             assert found == expected, (ctx, query)
-
-    def test_marker_in_every_case_is_one_that_the_caller_sees(self, registry: Registry) -> None:
-        for ctx, (image, status) in product(CALLERS, every_image(registry)):
-            expected = visibility.may_see(ctx, image, is_member=is_member(ctx, status)) and not image.deleted
-            accepted = False
-            with suppress(errors.InvalidParameter):
-                registry.images.list(ctx, ImageQuery(marker=image.id, limit=1))
-                accepted = True
-            assert accepted == expected, (ctx, image)

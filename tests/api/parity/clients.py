@@ -51,6 +51,7 @@ class Client(Protocol):
     def as_caller(self, project: str, roles: str = "member") -> Self: ...
     def create(self, name: str, **attributes: object) -> str: ...
     def upload(self, image_id: str, body: bytes, headers: Mapping[str, str] = DATA) -> None: ...
+    def point_to(self, image_id: str, url: str) -> None: ...
     def show(self, image_id: str) -> Shown: ...
     def names(self) -> list[str]: ...
     def update(self, image_id: str, **attributes: object) -> None: ...
@@ -91,6 +92,9 @@ class V1Client(_Caller):
 
     def upload(self, image_id: str, body: bytes, headers: Mapping[str, str] = DATA) -> None:
         self.send("PUT", f"/v1/images/{image_id}", headers, body)
+
+    def point_to(self, image_id: str, url: str) -> None:
+        self.send("PUT", f"/v1/images/{image_id}", _headers({"location": url}))
 
     def show(self, image_id: str) -> Shown:
         lines = self.send("HEAD", f"/v1/images/{image_id}").headers
@@ -148,6 +152,9 @@ class V2Client(_Caller):
 
     def upload(self, image_id: str, body: bytes, headers: Mapping[str, str] = DATA) -> None:
         self.send("PUT", f"/v2/images/{image_id}/file", headers, body)
+
+    def point_to(self, image_id: str, url: str) -> None:
+        self.send_json("POST", f"/v2/images/{image_id}/locations", {"url": url})
 
     def show(self, image_id: str) -> Shown:
         image: dict[str, Any] = self.send("GET", f"/v2/images/{image_id}").json

@@ -172,6 +172,7 @@ OBSERVATIONS: dict[str, Callable[[Look], object]] = {
     "`virtual_size` stated at creation": lambda look: look.post(virtual_size=10).status,
     "creation with another project as owner": lambda look: look.post(owner="P2").status,
     "change of the owner by a project": lambda look: look.change(look.create(), owner="P2").status,
+    "data of another format than declared": lambda look: look.send_data(look.create(disk_format="qcow2")).status,
     "change of a format once there are data": lambda look: look.change(look.active(), disk_format="qcow2").status,
     "sharing with the same project again": _shared_twice,
     "image shared but not accepted, in the member's list": _pending,

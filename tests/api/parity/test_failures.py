@@ -11,8 +11,10 @@ from glance.service import Limits
 from tests.api.conftest import DATA, Api
 from tests.api.parity import tables
 from tests.api.parity.clients import CLIENTS, Client, Refused
+from tests.disk_images import BACKED, qcow2
 
 BYTES = b"0123456789"
+UNSAFE = qcow2(*BACKED, version=2, length=88)
 ID = "0a0a0a0a-0000-4000-8000-000000000001"
 TABLE = tables.read("Failures")
 
@@ -99,8 +101,12 @@ FAILURES: dict[str, Callable[[Scene], object]] = {
     "data for an image that has some": _data_again,
     "data of another content type": lambda scene: scene.upload(Content_Type="text/plain"),
     "data with a content encoding": lambda scene: scene.upload(Content_Encoding="gzip"),
+    "unsafe data, such as a qcow2 with a backing file": lambda scene: scene.upload(UNSAFE),
     "data longer than the limit": lambda scene: scene.upload(BYTES * 20),
     "data longer than the limit, in chunks": lambda scene: scene.upload(BYTES * 20, Transfer_Encoding="chunked"),
+    "external data of a scheme that is not allowed": lambda scene: scene.owner.point_to(scene.owner.create("one"), "file:///etc/passwd"),
+    "external data for an image that has some": lambda scene: scene.owner.point_to(scene.active(), "http://127.0.0.1/x"),
+    "external data behind a guarded address": lambda scene: scene.owner.point_to(scene.owner.create("one"), "http://10.0.0.1/x"),
     "range beyond the end": lambda scene: scene.owner.download(scene.active(), "bytes=10-"),
 }
 

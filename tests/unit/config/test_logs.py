@@ -147,6 +147,15 @@ def test_set_up_when_a_logging_file_is_given_then_it_decides(set_up: SetUp, tmp_
     assert (tmp_path / "own.log").read_text() == "own There\n"
 
 
+def test_set_up_when_errors_are_to_be_published_then_only_logged(set_up: SetUp) -> None:
+    log = set_up("publish_errors = True")
+
+    LOG.error("There")
+
+    assert log().endswith("There\n")
+    assert {type(handler).__module__.partition(".")[0] for handler in logging.root.handlers} <= {"logging", "_pytest"}
+
+
 @pytest.mark.parametrize(
     "lines",
     [
@@ -154,9 +163,8 @@ def test_set_up_when_a_logging_file_is_given_then_it_decides(set_up: SetUp, tmp_
         ["log_file = /dev/null/x.log"],
         ["use_syslog = True", "syslog_log_facility = nonsense"],
         ["log_config_append = /dev/null/logging.ini"],
-        ["publish_errors = True"],
     ],
-    ids=["format", "file", "facility", "logging file", "publish"],
+    ids=["format", "file", "facility", "logging file"],
 )
 def test_set_up_when_refused_then_the_log_stays_where_it_was(set_up: SetUp, lines: list[str]) -> None:
     log = set_up("verbose = False")

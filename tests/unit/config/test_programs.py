@@ -251,7 +251,7 @@ def test_workers_when_zero_or_absent_then_one_process_or_one_for_each_processor(
 
 def test_read_api_when_default_page_is_longer_than_the_longest_then_refuses(load: Load) -> None:
     with pytest.raises(errors.ConfigurationError, match="limit_param_default"):
-        images.read_api(load("[DEFAULT]\nlimit_param_default = 10\napi_limit_max = 5\n").conf)
+        images.read_api(load("[DEFAULT]\nlimit_param_default = 10\napi_limit_max = 5\n").conf, [])
 
 
 @pytest.mark.parametrize(("option", "found"), [("", "policy.yaml"), ("policy_file = other.json", "other.json"), ("policy_file = absent", "absent")])

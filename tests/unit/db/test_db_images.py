@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, insert
-from sqlalchemy.dialects import sqlite
 
 from glance import errors
 from glance.context import RequestContext
-from glance.db import query as sql
 from glance.db.registry import SqlRegistry, utc_now
 from glance.db.schema import image_locations, images
-from glance.model.image import SORT_KEYS, Condition, ImageChanges, ImageQuery, Location
+from glance.model.image import SORT_KEYS, Condition, Direction, ImageChanges, ImageQuery, Location
 from glance.testing.registry_rules.scene import ADMIN, ALICE, BOB, at_once, create, create_active
 
 
@@ -43,7 +42,7 @@ def test_list_when_there_are_more_images_takes_no_more_statements(engine: Engine
             found = registry.images.list(ALICE, ImageQuery(**query))
         counts.add((len(statements), len(statements[0])))
     assert len(found) == 500
-    assert counts == {(5, len("BEGIN"))}
+    assert counts == {(6, len("BEGIN"))}
 
 
 def test_list_when_continued_takes_one_statement_more(engine: Engine, registry: SqlRegistry) -> None:
@@ -51,17 +50,58 @@ def test_list_when_continued_takes_one_statement_more(engine: Engine, registry: 
     create(registry)
     with counted(engine) as statements:
         registry.images.list(ALICE, ImageQuery(marker=image.id, sort=(("created_at", "asc"), ("size", "desc"))))
-    assert len(statements) == 6
+    assert len(statements) == 7
+
+
+@contextmanager
+def planned(engine: Engine) -> Iterator[dict[str, str]]:
+    """How the database finds what it is asked for meanwhile: the plan of each SELECT, in its words."""
+    plans: dict[str, str] = {}
+
+    def note(connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        if statement.startswith("SELECT"):
+            rows = connection.connection.driver_connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans[statement] = "\n".join(row[3] for row in rows)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield plans
+    event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize("ctx", [ALICE, ADMIN])
-@pytest.mark.parametrize("after", [None, (utc_now(), "some id")])
-def test_list_by_time_reads_only_what_it_shows(engine: Engine, ctx: RequestContext, after: Any) -> None:
-    statement = sql.page(ctx, ImageQuery(limit=25), after).compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
-    with engine.connect() as connection:
-        plan = " ".join(row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}"))
-    assert "USING INDEX ix_images_created_at_id" in plan
-    assert "TEMP B-TREE" not in plan
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+@pytest.mark.parametrize("key", SORT_KEYS)
+def test_list_of_much_walks_the_index_of_its_order(engine: Engine, ctx: RequestContext, key: str, direction: Direction) -> None:
+    registry = SqlRegistry(engine, few=-1)
+    marker = create(registry).id
+    asked = ImageQuery({"name": "a", "status": "active", "owner": "alice"}, properties={"a": "b"}, tags=("t",), sort=((key, direction),), limit=25)
+    for query in (replace(asked, marker=marker), asked, ImageQuery(sort=((key, direction),), limit=25)):
+        with planned(engine) as plans:
+            registry.images.list(ctx, query)
+        [page] = [plan for statement, plan in plans.items() if "ORDER BY images" in statement]
+        assert page.startswith(f"{'SEARCH' if query.marker else 'SCAN'} images USING INDEX {'sqlite_autoindex' if key == 'id' else 'ix'}_images_")
+        assert "TEMP B-TREE" not in page
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"properties": {"a": "b"}},
+        {"tags": ("t",)},
+        {"conditions": (Condition("name", "in", ("a", "b")),)},
+        {"conditions": (Condition("size", "gte", 5),)},
+        {"equal": {"owner": "alice"}},
+        {"equal": {"status": "queued", "os_hidden": False}},
+        {"equal": {"visibility": "shared"}},
+        {"changes_since": utc_now()},
+    ],
+)
+@pytest.mark.parametrize("ctx", [ALICE, ADMIN])
+def test_list_of_little_scans_nothing(engine: Engine, registry: SqlRegistry, ctx: RequestContext, query: dict[str, Any]) -> None:
+    create(registry, tags=("t",))
+    with planned(engine) as plans:
+        registry.images.list(ctx, ImageQuery(**query, sort=(("size", "asc"),), limit=25))
+    assert "SCAN images" not in "\n".join(plans.values())
 
 
 @pytest.mark.parametrize("key", ["color", "visibility", "id; DROP TABLE images"])

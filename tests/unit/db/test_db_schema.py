@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -17,22 +18,24 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, String, event, inspect
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.engine import Dialect
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateTable
 
 from glance import errors
 from glance.db import migrate
 from glance.db.registry import SqlRegistry
-from glance.db.schema import image_properties, images, metadata
+from glance.db.schema import images, metadata
 from glance.model.attributes import ATTRIBUTES, MAX_BIG_INTEGER
 from glance.model.image import ImageChanges
-from glance.testing.registry_rules.scene import ALICE, BOB
+from glance.testing.registry_rules.scene import ALICE, BOB, create
 
 OLD_IMAGE = "11111111-2222-4333-8444-555555555555"
-NEWEST = "0003"
+NEWEST = "0004"
 
 
 def differences(engine: Engine) -> list[Any]:
-    with engine.connect() as connection:
+    with engine.connect() as connection, warnings.catch_warnings():
+        # SQLAlchemy misreads generated columns of SQLite that were added to a table; what they hold is tested below.
+        warnings.filterwarnings("ignore", "Computed default on .* cannot be modified")
         return compare_metadata(MigrationContext.configure(connection, opts={"compare_server_default": True}), metadata)
 
 
@@ -76,6 +79,19 @@ def test_sync_when_the_database_is_older_keeps_what_is_in_it(empty_engine: Engin
     assert [(location.url, location.owned) for location in image.locations] == [("file:///old", True), ("https://web/old", False)]
     assert (image.os_hidden, image.os_hash_algo, image.os_hash_value, image.tags) == (False, None, None, ())
     assert registry.images.update(ALICE, OLD_IMAGE, ImageChanges({"os_hidden": True}, tag="t")).tags == ("t",)
+
+
+@pytest.mark.parametrize("make", [migrate.sync, metadata.create_all])
+def test_schema_keeps_what_rows_are_sorted_and_found_by(empty_engine: Engine, make: Callable[[Engine], object]) -> None:
+    make(empty_engine)
+    registry = SqlRegistry(empty_engine)
+    create(registry, properties={"a": "é" * 300})
+    create(registry, name="n", size=1, disk_format="raw", container_format="bare", properties={"a": "b"})
+    with empty_engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT name_key, size_key, disk_format_key, container_format_key FROM images ORDER BY size_key").all()
+        values = connection.exec_driver_sql("SELECT value_key FROM image_properties ORDER BY id").scalars().all()
+    assert rows == [("", 0, "", ""), ("n", 1, "raw", "bare")]
+    assert values == ["é" * 255, "b"]
 
 
 def test_sync_when_several_processes_do_it_at_once_makes_the_schema_once(empty_engine: Engine) -> None:
@@ -152,6 +168,4 @@ def test_schema_for_every_database_can_be_written(dialect: Dialect) -> None:
     for table in metadata.sorted_tables:
         text = str(CreateTable(table).compile(dialect=dialect))
         assert ("ENGINE=InnoDB" in text and "utf8mb4_bin" in text) == (dialect.name == "mysql")
-    (index,) = image_properties.indexes
-    text = str(CreateIndex(index).compile(dialect=dialect))
-    assert ("USING hash" if dialect.name == "postgresql" else "(255)") in text
+        assert ("STORED" in text) == (dialect.name == "postgresql" and "GENERATED" in text)

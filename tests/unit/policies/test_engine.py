@@ -32,12 +32,12 @@ def engine(tmp_path: Path, text: str, **options: object) -> PolicyEngine:
     return PolicyEngine(path, **options)
 
 
-def test_allows_when_there_is_no_file_then_everything_but_publishing_and_being_an_administrator() -> None:
+def test_allows_when_there_is_no_file_then_everything_but_what_is_for_administrators() -> None:
     policy = PolicyEngine(None)
 
     refused = {rule.name for rule in RULES if not policy.allows(rule.name, MEMBER, {})}
 
-    assert refused == {"publicize_image", "context_is_admin"}
+    assert refused == {"publicize_image", "context_is_admin", "delete_image_location", "fetch_image_location"}
     assert all(policy.allows(rule.name, ADMIN, {}) for rule in RULES)
     assert policy.allows("publicize_image", unauthenticated(), {})
 

@@ -97,6 +97,7 @@ def test_sendfile_when_given_a_region_then_sends_what_there_is_of_it(pair, offse
         file.write(data)
         file.flush()
         assert conn.sendfile(file.fileno(), offset, count) == sent
+        assert file.tell() == offset + sent
     conn.sock.shutdown(socket.SHUT_WR)
     reader.join()
     assert bytes(received) == data[offset : offset + count]
@@ -119,7 +120,8 @@ ours, theirs = socket.socketpair()
 conn = Connection(ours, ("client", 1))
 conn.block(5)
 try:
-    conn.sendfile(open(sys.executable, "rb").fileno(), 0, 100)
+    with open(sys.executable, "rb") as file:
+        conn.sendfile(file.fileno(), 0, 100)
 except (PeerGone, OSError) as error:
     print(type(error).__name__)
 """

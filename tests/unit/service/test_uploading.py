@@ -12,7 +12,7 @@ import pytest
 from glance import errors
 from glance.context import unauthenticated
 from glance.interfaces import Registry
-from glance.model.image import Image, Location, StoredData
+from glance.model.image import Image, Location, OnFailure, StoredData
 from glance.service import Services
 from glance.service.leases import Leases
 from glance.service.recovery import recover
@@ -51,9 +51,9 @@ def services(tmp_path: Path, registry: Registry) -> Services:
     return make_services(tmp_path, registry)
 
 
-def begin(services: Services) -> Uploading:
+def begin(services: Services, on_failure: OnFailure = "killed") -> Uploading:
     image = services.registry.images.create(ADMIN, Image(id=""))
-    return Uploading.begin(services, ADMIN, image, services.stores.get("file"), "killed")
+    return Uploading.begin(services, ADMIN, image, services.stores.get("file"), on_failure)
 
 
 def with_uploads(services: Services, uploads: object) -> Services:
@@ -150,13 +150,36 @@ def test_upload_when_its_lease_was_reclaimed_then_the_late_end_is_refused(servic
         services.registry.uploads.finish(ADMIN, uploading.image.id, uploading.upload.attempt, StoredData(Location("file:///late", "file"), 3, None))
 
 
-def test_upload_when_it_was_reclaimed_before_its_first_byte_then_what_it_stores_is_erased(services: Services, tmp_path: Path) -> None:
-    """A copy that waited for its turn longer than its lease: nobody would ever look for its data again."""
-    uploading = begin(services)
+@pytest.mark.parametrize("on_failure", ["killed", "queued"])
+def test_upload_when_it_was_reclaimed_before_its_first_byte_then_what_it_stores_is_erased(
+    services: Services, tmp_path: Path, on_failure: OnFailure
+) -> None:
+    """It waited for its turn longer than its lease: nobody would ever look for its data again."""
+    uploading = begin(services, on_failure)
     recover(services, is_dead=lambda _worker: True)
     with pytest.raises(errors.UploadLost):
         uploading.store(iter([b"abc"]), 3)
-    assert (status(services, uploading.image.id), files(tmp_path)) == ("killed", [])
+    assert (status(services, uploading.image.id), files(tmp_path)) == (on_failure, [])
+
+
+def test_upload_when_another_has_stored_other_data_meanwhile_then_lost_and_those_are_kept(services: Services, tmp_path: Path) -> None:
+    """Both attempts store under one name: that the image has data there does not mean that they are those of the first."""
+
+    class Late:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(services.registry.uploads, name)
+
+        def finish(self, *arguments: Any) -> Any:
+            recover(services, is_dead=lambda _worker: True)
+            target = services.stores.get("file")
+            Uploading.begin(services, ADMIN, services.registry.images.get(ADMIN, uploading.image.id), target, "queued").store(iter([b"xyz"]), 3)
+            return services.registry.uploads.finish(*arguments)
+
+    uploading = begin(with_uploads(services, Late()), "queued")
+    with pytest.raises(errors.UploadLost):
+        uploading.store(iter([b"abc"]), 3)
+    assert status(services, uploading.image.id) == "active"
+    assert (tmp_path / "images" / uploading.image.id).read_bytes() == b"xyz"
 
 
 def test_recovery_when_workers_live_then_it_touches_nothing(services: Services) -> None:
@@ -176,7 +199,7 @@ def test_recovery_when_deleted_data_wait_then_they_are_erased(services: Services
 def test_recovery_when_deleted_data_cannot_be_erased_then_they_wait_and_do_not_count(services: Services, tmp_path: Path) -> None:
     image = begin(services).store(iter([b"abc"]), 3)
     services.registry.images.delete(ADMIN, image.id)
-    other = StoreSet([FileStore("other", FileStoreSettings(datadir=tmp_path / "other"))], default="other")
+    other = StoreSet([FileStore("other", FileStoreSettings(datadir=tmp_path / "other"))], "other", services.stores.staging)
     assert recover(replace(services, stores=other), is_dead=lambda _worker: False) == 0
     assert [waiting for waiting, _location in services.registry.locations.condemned()] == [image.id]
 

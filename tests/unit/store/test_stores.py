@@ -24,6 +24,10 @@ class DiskStore(MemoryStore):
     schemes = ("file", "filesystem")
 
 
+class StagingDisk(MemoryStore):
+    schemes = ("file", "staged")
+
+
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """A distribution that brings drivers, as a third party's would."""
@@ -36,7 +40,7 @@ def installed(tmp_path, monkeypatch):
 
 @pytest.fixture
 def stores():
-    return StoreSet([DiskStore("file"), WebStore("http"), MemoryStore("scratch")], "file")
+    return StoreSet([DiskStore("file"), WebStore("http"), MemoryStore("scratch")], "file", StagingDisk("staging"))
 
 
 @pytest.mark.parametrize(
@@ -80,16 +84,31 @@ def test_names_are_in_the_order_of_the_configuration(stores):
 @pytest.mark.parametrize(
     ("asked", "name"), [("file", "file"), ("scratch", "scratch"), ("filesystem", "file"), ("https", "http"), ("memory", "scratch")]
 )
-def test_get_by_name_or_scheme_gives_the_store(stores, asked, name):
-    assert stores.get(asked).name == name
+def test_choose_by_name_or_scheme_gives_the_store(stores, asked, name):
+    assert stores.choose(asked).name == name
 
 
-def test_get_when_unknown_names_the_enabled_stores(stores):
-    with pytest.raises(errors.StoreUnknown, match="bogus is invalid; enabled stores: file, http, scratch"):
-        stores.get("bogus")
+@pytest.mark.parametrize("asked", ["bogus", "staging", "staged"])
+def test_choose_when_unknown_or_reserved_names_the_enabled_stores(stores, asked):
+    with pytest.raises(errors.StoreUnknown, match=f"{asked} is invalid; enabled stores: file, http, scratch"):
+        stores.choose(asked)
 
 
-@pytest.mark.parametrize(("store", "url", "name"), [("scratch", "file:///x", "scratch"), ("", "file:///x", "file"), ("", "https://h/x", "http")])
+@pytest.mark.parametrize("name", ["file", "scratch", "staging"])
+def test_get_gives_the_store_of_a_record(stores, name):
+    assert stores.get(name).name == name
+
+
+@pytest.mark.parametrize("name", ["bogus", "https", ""])
+def test_get_when_no_store_has_the_name_raises(stores, name):
+    with pytest.raises(errors.StoreUnknown):
+        stores.get(name)
+
+
+@pytest.mark.parametrize(
+    ("store", "url", "name"),
+    [("scratch", "file:///x", "scratch"), ("staging", "file:///x", "staging"), ("", "file:///x", "file"), ("", "https://h/x", "http")],
+)
 def test_of_a_location_is_by_name_and_for_old_rows_by_url(stores, store, url, name):
     assert stores.of(Location(url=url, store=store)).name == name
 
@@ -102,13 +121,13 @@ def test_of_a_location_when_no_store_has_it_says_so_without_the_url(stores, stor
 
 
 def test_default_when_given_as_a_scheme_is_the_stores_name():
-    assert StoreSet([DiskStore("images")], "filesystem").default == "images"
+    assert StoreSet([DiskStore("images")], "filesystem", StagingDisk("staging")).default == "images"
 
 
-@pytest.mark.parametrize(("names", "default"), [(["file"], "other"), ([], "file"), (["a", "a"], "a")])
+@pytest.mark.parametrize(("names", "default"), [(["file"], "other"), ([], "file"), (["a", "a"], "a"), (["file"], "staged"), (["staging"], "staging")])
 def test_store_set_when_it_cannot_be_used_refuses_to_start(names, default):
     with pytest.raises(errors.ConfigurationError):
-        StoreSet([MemoryStore(name) for name in names], default)
+        StoreSet([MemoryStore(name) for name in names], default, StagingDisk("staging"))
 
 
 @pytest.mark.parametrize("url", ["http://host/image", "HTTPS://host/image"])
@@ -140,4 +159,4 @@ def test_for_external_when_refused_shows_the_url_but_no_credentials(stores):
 
 def test_for_external_when_no_store_reads_the_scheme_refuses():
     with pytest.raises(errors.SourceRefused):
-        StoreSet([DiskStore("file")], "file").for_external("http://host/image")
+        StoreSet([DiskStore("file")], "file", WebStore("staging")).for_external("http://host/image")

@@ -1,0 +1,34 @@
+"""Data that a client sends now and imports later (spec-v2 3.3)."""
+
+from __future__ import annotations
+
+from glance import errors
+from glance.context import RequestContext
+from glance.interfaces import ByteSource
+from glance.model.events import ImageUpdated
+from glance.model.image import Image
+from glance.model.importing import GLANCE_DIRECT
+from glance.model.status import QUEUED
+from glance.service import Services, images
+from glance.service.authorize import authorize_change
+from glance.service.uploading import Uploading
+from glance.stream import read_chunks
+
+
+def stage(services: Services, ctx: RequestContext, image_id: str, data: ByteSource, length: int | None) -> Image:
+    """Keeps ``data`` of a queued image, which may still lack its formats, in the staging store; ``length`` is None where the client does not say.
+
+    Raises MethodUnavailable, ImageNotFound, PolicyForbids, ImageForbidden, NotQueued, ImageTooLarge, and as ``Uploading.stage`` does.
+    """
+    if GLANCE_DIRECT not in services.import_methods:
+        raise errors.MethodUnavailable(method=GLANCE_DIRECT)
+    image = images.get(services, ctx, image_id, strict=True)
+    authorize_change(services, ctx, "modify_image", image)
+    images.check_may_change(ctx, image, "update")
+    if image.status != QUEUED:
+        raise errors.NotQueued
+    services.limits.check_image_size(length)
+    uploading = Uploading.begin(services, ctx, image, services.stores.staging, "queued", "uploading")
+    staged = uploading.stage(read_chunks(data, length), length)
+    services.notifier.emit(ctx, ImageUpdated(staged))
+    return staged
