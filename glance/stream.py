@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from glance import errors
 from glance.interfaces import ByteSource, Tap
@@ -13,38 +14,8 @@ from glance.interfaces import ByteSource, Tap
 CHUNK = 1024 * 1024
 
 
-class Count:
-    """Counts bytes; refuses a stream that does not have the ``expected`` number of them, once it has ended. ``falls_to`` is the status that
-    the image has then.
-    """
-
-    def __init__(self, expected: int | None = None, falls_to: str = "killed") -> None:
-        self._falls_to = falls_to
-        self.total = 0
-        self.expected = expected
-
-    def update(self, chunk: bytes) -> None:
-        self.total += len(chunk)
-
-    def finish(self) -> None:
-        if self.expected is not None and self.total != self.expected:
-            raise errors.SizeMismatch(expected=self.expected, actual=self.total, status=self._falls_to)
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-class Limit:
-    """Stops a stream of unknown length as soon as it passes ``maximum`` bytes (CVE-2014-5356)."""
-
-    def __init__(self, maximum: int) -> None:
-        self.left = maximum
-        self.maximum = maximum
-
-    def update(self, chunk: bytes) -> None:
-        self.left -= len(chunk)
-        if self.left < 0:
-            raise errors.StreamTooLarge(limit=self.maximum)
+class Watcher:
+    """The end of a tap that has nothing to refuse there, and nothing to release."""
 
     def finish(self) -> None:
         """Nothing is left to check."""
@@ -53,10 +24,48 @@ class Limit:
         """Nothing is held."""
 
 
+@dataclass
+class Count(Watcher):
+    """Counts bytes; refuses a stream that does not have the ``expected`` number of them, once it has ended. ``falls_to`` is the status that
+    the image has then.
+    """
+
+    expected: int | None = None
+    falls_to: str = "killed"
+    total: int = field(default=0, init=False)
+
+    def update(self, chunk: bytes) -> None:
+        self.total += len(chunk)
+
+    def finish(self) -> None:
+        if self.expected is not None and self.total != self.expected:
+            raise errors.SizeMismatch(expected=self.expected, actual=self.total, status=self.falls_to)
+
+
+@dataclass
+class Limit(Watcher):
+    """Stops a stream of unknown length as soon as it passes ``maximum`` bytes (CVE-2014-5356)."""
+
+    maximum: int
+    passed: int = field(default=0, init=False)
+
+    def update(self, chunk: bytes) -> None:
+        self.passed += len(chunk)
+        if self.passed > self.maximum:
+            raise errors.StreamTooLarge(limit=self.maximum)
+
+
+def refuse_longer(size: int | None, maximum: int) -> None:
+    """Raises ImageTooLarge where a stream is announced that has more than ``maximum`` bytes."""
+    if size is not None and size > maximum:
+        raise errors.ImageTooLarge(limit=maximum)
+
+
 class Digest:
     """Hashes a stream; refuses one whose hexadecimal digest is not the ``expected`` one. ``falls_to`` is the status that the image has then.
 
-    From the second chunk on it hashes on a thread of its own, one chunk behind, so that digests and the write go on side by side.
+    ``hexdigest`` is there after ``finish``. From the second chunk on it hashes on a thread of its own, one chunk behind, so that digests and the
+    write go on side by side.
     """
 
     def __init__(self, algorithm: str, expected: str | None = None, falls_to: str = "killed") -> None:
@@ -65,7 +74,8 @@ class Digest:
         self._thread: ThreadPoolExecutor | None = None
         self._behind: Future[None] | None = None
         self._begun = False
-        self.expected = expected
+        self._expected = expected
+        self.hexdigest = ""
 
     def update(self, chunk: bytes) -> None:
         if not self._begun:
@@ -79,17 +89,13 @@ class Digest:
 
     def finish(self) -> None:
         self._catch_up()
-        if self.expected is not None and self.hexdigest != self.expected.lower():
-            raise errors.ChecksumMismatch(expected=self.expected, actual=self.hexdigest, status=self._falls_to)
+        self.hexdigest = self._hash.hexdigest()
+        if self._expected is not None and self.hexdigest != self._expected.lower():
+            raise errors.ChecksumMismatch(expected=self._expected, actual=self.hexdigest, status=self._falls_to)
 
     def close(self) -> None:
         if self._thread is not None:
             self._thread.shutdown()
-
-    @property
-    def hexdigest(self) -> str:
-        """The digest of what was seen; complete after ``finish``."""
-        return self._hash.hexdigest()
 
     def _catch_up(self) -> None:
         if self._behind is not None:

@@ -5,19 +5,27 @@ They hold no state: what they serve with is in the environ of each request, put 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import webob
+import webob.exc
+
 from glance.api import versions
-from glance.api.errors import Version, guarded
+from glance.api.errors import Version, respond
 from glance.api.middleware.context import ContextFilter, UnauthenticatedContextFilter
 from glance.api.middleware.version_negotiation import VersionNegotiationFilter
-from glance.api.request import SERVICES, SETTINGS, Request
+from glance.api.request import IMAGE_SCHEMA, SERVICES, SETTINGS, VERSIONS, Request
 from glance.api.routing import Router, Table
 from glance.api.settings import ApiSettings
 from glance.api.v1 import routes as v1
 from glance.api.v2 import routes as v2
+from glance.api.v2 import schemas
+from glance.errors import GlanceError
 from glance.service import Services
+
+LOG = logging.getLogger(__name__)
 
 WSGIApplication = Any
 
@@ -27,7 +35,12 @@ class Composition:
 
     def __init__(self, application: WSGIApplication, services: Services, settings: ApiSettings) -> None:
         self._application = application
-        self._added = {SERVICES: services, SETTINGS: settings}
+        self._added = {
+            SERVICES: services,
+            SETTINGS: settings,
+            VERSIONS: versions.answering(settings),
+            IMAGE_SCHEMA: schemas.image(services.formats, settings),
+        }
         self._scheme_header = settings.secure_proxy_ssl_header
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -85,15 +98,24 @@ def classic_api(global_conf: Mapping[str, str], **local_conf: str) -> WSGIApplic
 
 
 def _serving(version: Version, table: Table) -> WSGIApplication:
-    """The application of one version, mounted below its name or at the root."""
-    handle = guarded(Router(table).dispatch, version)
+    """The application of one version, mounted below its name or at the root. An error that is not ours is logged and told to nobody."""
+    router = Router(table)
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
         mounted = request.script_name.endswith(f"/{version}")
         if not mounted and f"{request.raw_path}/".startswith(f"/{version}/"):
             request.pop_first_segment()
-        return handle(request)(environ, start_response)
+        try:
+            answer = router.dispatch(request)
+        except GlanceError as error:
+            answer = respond(error, version)
+        except webob.exc.HTTPException as error:
+            answer = error
+        except Exception:
+            LOG.exception("%s %r failed", request.method, request.raw_path)
+            answer = webob.exc.HTTPInternalServerError()
+        return answer(environ, start_response)
 
     return application
 

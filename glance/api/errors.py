@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from typing import Literal
 
 import webob
@@ -11,8 +9,6 @@ import webob.exc
 
 from glance import errors
 from glance.errors import GlanceError
-
-LOG = logging.getLogger(__name__)
 
 Version = Literal["v1", "v2"]
 
@@ -54,20 +50,3 @@ def respond(error: GlanceError, version: Version = "v1") -> webob.Response:
     if isinstance(error, errors.Unavailable):
         answer.headers["Retry-After"] = "5"
     return answer
-
-
-def guarded(handle: Callable[[webob.Request], webob.Response], version: Version) -> Callable[[webob.Request], webob.Response]:
-    """``handle`` with every exception turned into an answer; what is not ours is logged and told to nobody."""
-
-    def guard(request: webob.Request) -> webob.Response:
-        try:
-            return handle(request)
-        except GlanceError as error:
-            return respond(error, version)
-        except webob.exc.HTTPException as answer:
-            return answer
-        except Exception:
-            LOG.exception("%s %r failed", request.method, request.raw_path)
-            return webob.exc.HTTPInternalServerError()
-
-    return guard

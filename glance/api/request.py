@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -17,6 +17,8 @@ from glance.stream import read_chunks
 
 SERVICES = "glance.services"
 SETTINGS = "glance.api_settings"
+VERSIONS = "glance.api_versions"
+IMAGE_SCHEMA = "glance.image_schema"
 CONTEXT = "glance.context"
 VERSIONLESS = "glance.versionless"
 
@@ -34,6 +36,16 @@ class Request(webob.Request):
     @property
     def settings(self) -> ApiSettings:
         return self.environ[SETTINGS]
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """``glance.api.versions.answering``."""
+        return self.environ[VERSIONS]
+
+    @property
+    def image_schema(self) -> Mapping[str, Any]:
+        """``glance.api.v2.schemas.image``."""
+        return self.environ[IMAGE_SCHEMA]
 
     @property
     def ctx(self) -> RequestContext:

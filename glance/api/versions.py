@@ -21,9 +21,10 @@ def served(settings: ApiSettings) -> dict[str, str]:
     return v2 | v1
 
 
-def answering(settings: ApiSettings, name: str) -> str | None:
-    """The version that answers for ``name``, a version or a minor; None where it is not served."""
-    return next((version for minor, version in served(settings).items() if name in {minor, version}), None)
+def answering(settings: ApiSettings) -> dict[str, str]:
+    """The version that answers for each name, of a version or of a minor, that is served."""
+    minors = served(settings)
+    return minors | {version: version for version in minors.values()}
 
 
 def document(request: Request, status: int = 300) -> webob.Response:

@@ -10,18 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from glance import errors
+from glance.db.transactions import begin_in_sqlite
 
 LOG = logging.getLogger(__name__)
 
 #: Schemes of 2012 and the drivers of today.
 DRIVERS = {"mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql", "postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
-
-#: Execution option of transactions that will write.
-WRITES = "glance_writes"
 
 _CONNECT_SECONDS = 10
 _BUSY_SECONDS = 5
@@ -66,6 +64,8 @@ def make_engine(settings: DatabaseSettings) -> Engine:
         raise errors.ConfigurationError(reason=f"There is no driver for {url.drivername} databases here: {error}.") from error
     if backend == "sqlite":
         _prepare_sqlite(engine)
+    elif backend == "postgresql":
+        _prepare_postgresql(engine)
     return engine
 
 
@@ -113,6 +113,15 @@ def _check_sqlite(url: URL) -> None:
         LOG.warning("The SQLite file of [database] connection is relative to the working directory; write sqlite:////path with four slashes")
 
 
+def _prepare_postgresql(engine: Engine) -> None:
+    """Every statement is planned for the values that it has: a plan for any value would take each filter of a list for a rare one."""
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.cursor().execute("SET plan_cache_mode = force_custom_plan")
+        connection.commit()
+
+
 def _prepare_sqlite(engine: Engine) -> None:
     """Readers and one writer at a time do not wait for each other; what was committed survives a power failure."""
 
@@ -124,12 +133,8 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # transactions begin where `begin` below says so, not where the driver guesses
+        connection.isolation_level = None  # transactions begin where `begin_in_sqlite` says so, not where the driver guesses
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A transaction that reads first and writes later could not wait for another writer: it would have to fail.
-        writes = connection.get_execution_options().get(WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    event.listen(engine, "begin", begin_in_sqlite)

@@ -15,10 +15,10 @@ from glance import errors
 from glance.context import RequestContext
 from glance.db import leads
 from glance.db import query as sql
-from glance.db.locations import add_location, change_locations
+from glance.db.locations import change_locations
 from glance.db.mapping import IMAGE_FIELDS, from_image, to_image
 from glance.db.schema import image_locations, image_members, image_properties, image_tags, images
-from glance.db.steps import change, complete, lock_to_change
+from glance.db.steps import add_location, change, complete, lock_to_change
 from glance.db.tags import add_tags, set_tags
 from glance.db.transactions import Database
 from glance.model.image import Image, ImageChanges, ImageQuery, Location

@@ -1,28 +1,19 @@
-"""``LocationRecords`` in SQL, and adding a location, which other parts do within their own transactions."""
+"""``LocationRecords`` in SQL, and changing the locations of an image within a transaction of others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from glance import errors
-from glance.db.mapping import dump_metadata, from_location, to_location
+from glance.db.mapping import dump_metadata, to_location
 from glance.db.schema import image_locations, images
+from glance.db.steps import add_location
 from glance.db.transactions import Database
 from glance.model.image import Location, LocationChange
 from glance.model.status import PENDING_DELETE
-
-
-def add_location(connection: Connection, image_id: str, location: Location, now: datetime) -> Location:
-    """Records where an image's data is; returns the location with its id. Raises LocationTaken."""
-    if not location.owned:
-        _refuse_taken(connection, image_id, location)
-    added = connection.execute(insert(image_locations).values(from_location(image_id, location, now)))
-    (location_id,) = added.inserted_primary_key or (None,)
-    return replace(location, id=location_id)
 
 
 def change_locations(connection: Connection, image_id: str, change: LocationChange, now: datetime) -> None:
@@ -42,14 +33,6 @@ def change_locations(connection: Connection, image_id: str, change: LocationChan
     for location in change.after:
         if location.id is None:
             add_location(connection, image_id, location, now)
-
-
-def _refuse_taken(connection: Connection, image_id: str, location: Location) -> None:
-    """Data that this service wrote for one image are never the data of another, which may outlive it (LP 1546507)."""
-    same = (image_locations.c.value == location.url) & (image_locations.c.image_id != image_id)
-    kept = image_locations.c.owned.is_(True) & image_locations.c.deleted.is_(False)
-    if connection.execute(select(image_locations.c.id).where(same, kept).limit(1)).first() is not None:
-        raise errors.LocationTaken
 
 
 class SqlLocations:

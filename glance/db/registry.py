@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Engine
 
@@ -11,15 +11,11 @@ from glance.db.images import SqlImages
 from glance.db.leads import FEW
 from glance.db.locations import SqlLocations
 from glance.db.members import SqlMembers
+from glance.db.steps import utc_now
 from glance.db.transactions import Database
 from glance.db.uploads import SqlUploads
 from glance.interfaces import ImageRecords, LocationRecords, MemberRecords, UploadRecords
 from glance.model.query import IdFormat
-
-
-def utc_now() -> datetime:
-    """The time, UTC without zone."""
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 class SqlRegistry:

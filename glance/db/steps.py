@@ -1,18 +1,19 @@
-"""Steps that several parts of the registry take within their transactions: hold an image, change it, fill in what belongs to it."""
+"""Steps that several parts of the registry take within their transactions: hold an image, change it, give it data, fill in what belongs to it."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import BindParameter, Connection, Select, Table, bindparam, insert, literal_column, select, true, union_all, update
 
 from glance import errors
 from glance.context import RequestContext
 from glance.db import query
-from glance.db.mapping import to_image, to_location
+from glance.db.mapping import from_location, to_image, to_location
 from glance.db.schema import image_locations, image_properties, image_tags
 from glance.db.schema import images as images_table
 from glance.model import visibility
@@ -20,6 +21,11 @@ from glance.model.image import Image, Location
 
 #: Databases take some ten thousands of parameters in a statement.
 _IDS_PER_STATEMENT = 10_000
+
+
+def utc_now() -> datetime:
+    """The time, UTC without zone."""
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def lock(connection: Connection, ctx: RequestContext, image_id: str) -> Image:
@@ -45,22 +51,40 @@ def change(connection: Connection, image: Image, from_status: Collection[str], v
     expected = (images_table.c.id == image.id, images_table.c.status.in_(sorted(from_status)), images_table.c.deleted.is_(False))
     if connection.execute(update(images_table).where(*expected).values(**values)).rowcount != 1:
         raise errors.StatusConflict
-    return image.changed(values)
+    return replace(image, **values)
+
+
+def add_location(connection: Connection, image_id: str, location: Location, now: datetime) -> Location:
+    """Records where an image's data is; returns the location with its id. Raises LocationTaken."""
+    if not location.owned:
+        _refuse_taken(connection, image_id, location)
+    added = connection.execute(insert(image_locations).values(from_location(image_id, location, now)))
+    (location_id,) = added.inserted_primary_key or (None,)
+    return replace(location, id=location_id)
+
+
+def _refuse_taken(connection: Connection, image_id: str, location: Location) -> None:
+    """Data that this service wrote for one image are never the data of another, which may outlive it (LP 1546507)."""
+    same = (image_locations.c.value == location.url) & (image_locations.c.image_id != image_id)
+    kept = image_locations.c.owned.is_(True) & image_locations.c.deleted.is_(False)
+    if connection.execute(select(image_locations.c.id).where(same, kept).limit(1)).first() is not None:
+        raise errors.LocationTaken
 
 
 def complete(connection: Connection, images: Sequence[Image]) -> list[Image]:
-    """The images with their properties, tags and locations, in three statements."""
+    """The images with their properties, tags and locations, in one statement."""
     properties: defaultdict[str, dict[str, str | None]] = defaultdict(dict)
     tags: defaultdict[str, list[str]] = defaultdict(list)
     locations: defaultdict[str, list[Location]] = defaultdict(list)
     for begin in range(0, len(images), _IDS_PER_STATEMENT):
         ids = [image.id for image in images[begin : begin + _IDS_PER_STATEMENT]]
-        for row in connection.execute(_PROPERTIES.where(image_properties.c.image_id.in_(ids))):
-            properties[row.image_id][row.name] = row.value
-        for tag in connection.execute(_TAGS.where(image_tags.c.image_id.in_(ids))):
-            tags[tag.image_id].append(tag.value)
-        for location in connection.execute(_LOCATIONS.where(image_locations.c.image_id.in_(ids))).mappings():
-            locations[location["image_id"]].append(to_location(location))
+        for row in connection.execute(_BELONGINGS, {"image_ids": ids}).mappings():
+            if row["kind"] == image_properties.name:
+                properties[row["image_id"]][row["name"]] = row["value"]
+            elif row["kind"] == image_tags.name:
+                tags[row["image_id"]].append(row["value"])
+            else:
+                locations[row["image_id"]].append(to_location(row))
     return [
         # Sorted here: each database has an alphabet of its own.
         replace(image, properties=properties[image.id], tags=tuple(sorted(tags[image.id])), locations=tuple(locations[image.id]))
@@ -68,10 +92,17 @@ def complete(connection: Connection, images: Sequence[Image]) -> list[Image]:
     ]
 
 
-_PROPERTIES = (
-    select(image_properties.c.image_id, image_properties.c.name, image_properties.c.value)
-    .where(image_properties.c.deleted.is_(False))
-    .order_by(image_properties.c.id)
-)
-_TAGS = select(image_tags.c.image_id, image_tags.c.value).where(image_tags.c.deleted.is_(False))
-_LOCATIONS = select(image_locations).where(image_locations.c.deleted.is_(False)).order_by(image_locations.c.id)
+def _belonging(table: Table) -> Select[Any]:
+    """What belongs to images in one table, in the columns that all of them together have."""
+    shared = ("name", "value", "meta_data", "store", "status")
+    return select(
+        literal_column(f"'{table.name}'").label("kind"),
+        table.c.image_id,
+        table.c.id,
+        *(table.c[name] if name in table.c else literal_column("''").label(name) for name in shared),
+        table.c.owned if "owned" in table.c else true().label("owned"),
+    ).where(table.c.deleted.is_(False), table.c.image_id.in_(_IMAGE_IDS))
+
+
+_IMAGE_IDS: BindParameter[Any] = bindparam("image_ids", expanding=True)
+_BELONGINGS = union_all(*(_belonging(table) for table in (image_locations, image_properties, image_tags))).order_by("id")

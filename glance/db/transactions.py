@@ -13,9 +13,11 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from glance import errors
-from glance.db.engine import WRITES
 
 LOG = logging.getLogger(__name__)
+
+#: Execution option of transactions that will write.
+WRITES = "glance_writes"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,8 +34,8 @@ _POSTGRESQL_STATES = frozenset({"40001", "40P01", "55P03"})
 _MYSQL_CODES = frozenset({1020, 1205, 1213})
 
 
-class Database:
-    """Runs functions, whose first argument is a connection, each in a transaction of its own.
+class Transactions:
+    """Runs functions, whose first argument is a connection, each in a transaction of its own; gives what they return, once it is committed.
 
     A function may run several times, so it changes nothing but the database. Raises DatabaseUnavailable, Invalid for a value that the database
     cannot keep, and IntegrityError, which only the caller can name.
@@ -41,37 +43,41 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    def __call__(self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        deadline = time.monotonic() + RETRY_SECONDS
+        pause = _SHORTEST_PAUSE
+        while True:
+            try:
+                with self._engine.begin() as connection:
+                    return work(connection, *args, **kwargs)
+            except IntegrityError:
+                raise
+            except (DBAPIError, PoolTimeoutError, UnicodeEncodeError, OverflowError) as error:
+                if not is_transient(error) or time.monotonic() > deadline:
+                    raise translated(error) from error
+            time.sleep(random.uniform(0, pause))  # noqa: S311 - to part those who collided, not to keep a secret
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+class Database:
+    """``read`` runs what only reads, ``write`` what changes something."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         # A transaction around reads costs servers two messages; in SQLite it costs nothing and shows all tables as they were at one moment.
-        self._reading = engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._writing = engine.execution_options(**{WRITES: True})
-
-    def read(self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """What ``work`` returns, which only reads."""
-        return _run(self._reading, work, *args, **kwargs)
-
-    def write(self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """What ``work`` returns, once all that it changed is committed."""
-        return _run(self._writing, work, *args, **kwargs)
+        self.read = Transactions(engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level="AUTOCOMMIT"))
+        self.write = Transactions(engine.execution_options(**{WRITES: True}))
 
     def close(self) -> None:
         """Closes the connections that are kept."""
         self._engine.dispose()
 
 
-def _run(engine: Engine, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    deadline = time.monotonic() + RETRY_SECONDS
-    pause = _SHORTEST_PAUSE
-    while True:
-        try:
-            with engine.begin() as connection:
-                return work(connection, *args, **kwargs)
-        except IntegrityError:
-            raise
-        except (DBAPIError, PoolTimeoutError, UnicodeEncodeError, OverflowError) as error:
-            if not is_transient(error) or time.monotonic() > deadline:
-                raise translated(error) from error
-        time.sleep(random.uniform(0, pause))  # noqa: S311 - to part those who collided, not to keep a secret
-        pause = min(2 * pause, _LONGEST_PAUSE)
+def begin_in_sqlite(connection: Connection) -> None:
+    """A transaction that reads first and writes later could not wait for another writer: it would have to fail."""
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def is_transient(error: Exception) -> bool:

@@ -6,22 +6,25 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from glance import errors
 from glance.context import RequestContext
-from glance.db.locations import add_location
 from glance.db.mapping import to_image, to_upload
 from glance.db.query import IMAGES
 from glance.db.schema import image_uploads, images
-from glance.db.steps import change, complete, lock_to_change
+from glance.db.steps import add_location, change, complete, lock_to_change
 from glance.db.transactions import Database
 from glance.model.image import Held, Image, StoredData, Upload
 from glance.model.status import ACTIVE, HELD, QUEUED, UPLOADING, sources_of
 
 #: What an image says about its data; none of it holds for the data of the next attempt.
 _LEARNED = ("size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value")
+
+#: The states in which data that were staged, or stored, find the image, and the one that they leave it in.
+_STAGED = (frozenset({UPLOADING}), UPLOADING)
+_STORED = (HELD & sources_of(ACTIVE), ACTIVE)
 
 
 class SqlUploads:
@@ -86,12 +89,11 @@ class SqlUploads:
             "os_hash_value": data.os_hash_value,
             "updated_at": now,
         }
-        staged = data.location.status == "staged"
-        held, status = ({UPLOADING}, UPLOADING) if staged else (HELD & sources_of(ACTIVE), ACTIVE)
+        held, status = _STAGED if data.location.status == "staged" else _STORED
         if data.virtual_size is not None:
             changes["virtual_size"] = data.virtual_size
-        image = _lock(connection, image_id)
-        if image is None or not _take_off(connection, image_id, attempt):
+        image = _take_off(connection, image_id, attempt)
+        if image is None:
             raise errors.UploadLost(image_id=image_id)
         try:
             image = change(connection, image, held, {**changes, "status": status})
@@ -101,8 +103,8 @@ class SqlUploads:
         return complete(connection, [image])[0]
 
     def _abandon(self, connection: Connection, image_id: str, attempt: str, status: str) -> bool:
-        image = _lock(connection, image_id)
-        if image is None or not _take_off(connection, image_id, attempt):
+        image = _take_off(connection, image_id, attempt)
+        if image is None:
             return False
         if image.status in HELD:
             forgotten = dict.fromkeys(_LEARNED) if status == QUEUED else {}
@@ -116,19 +118,20 @@ class SqlUploads:
 
     def _take_over(self, connection: Connection, image_id: str, attempt: str, new_attempt: str, worker: str) -> bool:
         values = {"attempt": new_attempt, "worker": worker, "expires_at": self._clock() + self._lease}
-        return connection.execute(update(image_uploads).where(_held(image_id, attempt)).values(values)).rowcount == 1
+        held = {"held_image": image_id, "held_attempt": attempt}
+        return connection.execute(update(image_uploads).where(_HELD).values(values), held).rowcount == 1
 
 
-def _held(image_id: str, attempt: str) -> ColumnElement[bool]:
-    return (image_uploads.c.image_id == image_id) & (image_uploads.c.attempt == attempt)
+_HELD = (image_uploads.c.image_id == bindparam("held_image")) & (image_uploads.c.attempt == bindparam("held_attempt"))
+_TAKEN_OFF = delete(image_uploads).where(_HELD)
+_LOCKED = IMAGES.where(images.c.id == bindparam("image_id")).with_for_update()
 
 
-def _lock(connection: Connection, image_id: str) -> Image | None:
-    """The bare image, whoever may see it, held until the transaction ends: the right to act on it is the attempt."""
-    row = connection.execute(IMAGES.where(images.c.id == image_id).with_for_update()).mappings().one_or_none()
-    return None if row is None else to_image(row)
+def _take_off(connection: Connection, image_id: str, attempt: str) -> Image | None:
+    """Takes the attempt off the record; None where it is not on it. Its row is the fence: only one transaction can remove it.
 
-
-def _take_off(connection: Connection, image_id: str, attempt: str) -> bool:
-    """Takes the attempt off the record; False where it is not on it. This row is the fence: only one transaction can remove it."""
-    return connection.execute(delete(image_uploads).where(_held(image_id, attempt))).rowcount == 1
+    Gives the bare image, held until the transaction ends, whoever may see it: the right to act on it is the attempt.
+    """
+    row = connection.execute(_LOCKED, {"image_id": image_id}).mappings().one_or_none()
+    removed = connection.execute(_TAKEN_OFF, {"held_image": image_id, "held_attempt": attempt}).rowcount
+    return to_image(row) if row is not None and removed else None

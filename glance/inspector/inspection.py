@@ -1,4 +1,5 @@
-"""The decision about an upload: does it have the format that was declared, and is it safe (spec-v2 13.2)."""
+"""The formats of a stream, as oslo.utils' inspectors see them, and the decision about an upload: has it the format that was declared, and is it safe
+(spec-v2 13.2)."""
 
 from __future__ import annotations
 
@@ -9,12 +10,28 @@ from oslo_utils.imageutils import format_inspector
 from oslo_utils.imageutils.format_inspector import FileInspector
 
 from glance import errors
-from glance.inspector.detection import GPT, ISO, RAW, Detector
 from glance.inspector.safety import DESCRIPTOR, failed_checks
 from glance.interfaces import Inspection
 from glance.model.image import Image
+from glance.stream import Watcher
 
 LOG = logging.getLogger(__name__)
+
+#: The format of whatever has no other.
+RAW = "raw"
+#: The format of disks with a partition table, of either kind.
+GPT = "gpt"
+ISO = "iso"
+
+#: Bytes that inspectors are fed at a time. Some look at their first piece only; the longest header, a descriptor of VMDK, is shorter than this.
+BLOCK = 1024 * 1024
+
+#: A shorter stream is inspected as if empty lines followed up to here. Readers of disks go on behind the end of a file, so a header that is cut
+#: short has its effect; and a stream of text must remain one, since descriptors of VMDK are text.
+SHORTEST = 1024
+
+#: Formats of which the disk is as long as the stream, but for a header.
+_GROWING = frozenset({GPT, "luks"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +54,7 @@ class FormatInspector:
         return FormatInspection(image, self._settings, must_match=must_match and self._settings.require_match)
 
 
-class Uninspected:
+class Uninspected(Watcher):
     """Data in a container: what the disk in it is, only its readers see (spec-v2 13.1)."""
 
     virtual_size: int | None = None
@@ -45,29 +62,43 @@ class Uninspected:
     def update(self, chunk: bytes) -> None:
         """Nothing is looked at."""
 
-    def finish(self) -> None:
-        """Nothing is refused."""
 
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-class FormatInspection:
-    """One upload."""
+class FormatInspection(Watcher):
+    """One upload. Holds less than two blocks beside what inspectors keep, which is bounded too."""
 
     def __init__(self, image: Image, settings: InspectorSettings, *, must_match: bool) -> None:
         self._image = image
         self._settings = settings
         self._must_match = must_match
-        self._detector = Detector()
         self.virtual_size: int | None = None
+        self._inspectors = [make() for name, make in format_inspector.ALL_FORMATS.items() if name != RAW]
+        self._hungry = list(self._inspectors)
+        self._failed: list[FileInspector] = []
+        self._held = bytearray()
+        self._begun = False
+        self._total = 0
+        #: A stream of text that VMDK's readers take for the description of a disk in other files.
+        self._is_descriptor = False
+        #: What was found, by name; nothing for raw data.
+        self._found: dict[str, FileInspector] = {}
+        #: Formats whose inspectors could not make sense of the stream, though it begins as theirs do or may.
+        self._unreadable: set[str] = set()
 
     def update(self, chunk: bytes) -> None:
-        self._detector.update(chunk)
+        self._total += len(chunk)
+        if not self._hungry:
+            return
+        self._held += chunk
+        while len(self._held) >= BLOCK:
+            self._feed(bytes(self._held[:BLOCK]))
+            del self._held[:BLOCK]
 
     def finish(self) -> None:
-        self._detector.finish()
-        found = self._detector.matches
+        rest = bytes(self._held)
+        self._feed(rest.ljust(SHORTEST, b"\n") if self._total < SHORTEST else rest)
+        for inspector in self._inspectors:
+            self._ask(inspector)
+        found = self._found
         if found.keys() == {GPT, ISO}:
             # An image of a disc that boots from a disk as well.
             found = {ISO: found[ISO]}
@@ -81,19 +112,47 @@ class FormatInspection:
         elif self._image.disk_format == RAW:
             if found:
                 LOG.warning("Image %s is declared raw, but its data are %s", self._image.id, names[0])
-            self.virtual_size = self._detector.total or None
+            self.virtual_size = self._total or None
         elif found:
-            size = self._detector.virtual_size(found[names[0]])
+            size = self._size_of_disk(found[names[0]])
             self.virtual_size = size if size > 0 else None
 
-    def close(self) -> None:
-        """Nothing is held that outlives the stream."""
+    def _ask(self, inspector: FileInspector) -> None:
+        """Whether a stream that has ended is of the inspector's format."""
+        try:
+            inspector.finish()
+            matches = inspector.format_match
+        except Exception as error:  # noqa: BLE001 - a library that parses what anybody may send
+            LOG.debug("The inspector of %s fails: %r", inspector.NAME, error)
+            self._unreadable.add(inspector.NAME)
+            return
+        if matches:
+            self._found[inspector.NAME] = inspector
+            if inspector in self._failed:
+                self._unreadable.add(inspector.NAME)
+
+    def _size_of_disk(self, inspector: FileInspector) -> int:
+        """Bytes of the disk in a stream that matches; 0 where the format does not tell."""
+        unseen = self._total - inspector.actual_size if inspector.NAME in _GROWING else 0
+        return inspector.virtual_size + unseen
+
+    def _feed(self, block: bytes) -> None:
+        if not self._begun:
+            self._begun = True
+            self._is_descriptor = b"createtype" in block.partition(b"\0")[0].lower()
+        for inspector in self._hungry:
+            try:
+                inspector.eat_chunk(block)
+            except Exception as error:  # noqa: BLE001 - this is how inspectors say that a stream is none of theirs
+                LOG.debug("Not %s: %r", inspector.NAME, error)
+                self._failed.append(inspector)
+        self._hungry = [one for one in self._hungry if not one.complete and one not in self._failed]
 
     def _mismatch(self, names: list[str]) -> str | None:
         """Why the data are not what was declared; None where they are, or may be."""
         declared = self._image.disk_format
-        if self._detector.unreadable:
-            return f"its {' and '.join(sorted(self._detector.unreadable))} structures cannot be read"
+        if self._unreadable:
+            return f"its {' and '.join(sorted(self._unreadable))} structures cannot be read"
         if len(names) > 1:
             return f"its data are {' and '.join(names)} at once"
         [detected] = names
@@ -104,10 +163,10 @@ class FormatInspection:
 
     def _check_safety(self, found: dict[str, FileInspector]) -> None:
         """Raises ImageUnsafe."""
-        if self._detector.is_descriptor:
+        if self._is_descriptor:
             raise errors.ImageUnsafe(format=DESCRIPTOR[0], checks=DESCRIPTOR[1])
         for name, inspector in found.items():
-            failed = failed_checks(self._detector, inspector)
+            failed = ["readable"] if name in self._unreadable else failed_checks(inspector, self._size_of_disk)
             if not failed:
                 continue
             if name != GPT or not self._settings.gpt_nonfatal.issuperset(failed):

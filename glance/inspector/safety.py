@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from oslo_utils.imageutils.format_inspector import FileInspector, SafetyCheckFailed
-
-from glance.inspector.detection import Detector
 
 #: The format of a text that describes a disk in other files, and the name of the check that it fails.
 DESCRIPTOR = ("vmdk", "descriptor")
@@ -51,13 +50,11 @@ _BOUNDS: dict[str, tuple[Bound, ...]] = {
 }
 
 
-def failed_checks(detector: Detector, inspector: FileInspector) -> list[str]:
+def failed_checks(inspector: FileInspector, size_of_disk: Callable[[FileInspector], int]) -> list[str]:
     """The names of the checks that a stream fails as an image of one of the formats that it has."""
-    if inspector.NAME in detector.unreadable:
-        return ["readable"]
     try:
         inspector.safety_check()
-        if detector.virtual_size(inspector) > _LARGEST:
+        if size_of_disk(inspector) > _LARGEST:
             return ["virtual_size"]
     except SafetyCheckFailed as error:
         return list(error.failures)

@@ -39,15 +39,25 @@ class PolicyEngine:
         self.rules = self._read()
 
     def allows(self, rule: str, ctx: RequestContext, target: Mapping[str, object]) -> bool:
-        self._refresh()
-        return bool(self.rules[rule](dict(target), _credentials(ctx), self, rule))
+        if self._clock() - self._looked >= INTERVAL:
+            self._refresh()
+        # What the checks of a rule can name on their left side, under the names of every release.
+        credentials = {
+            "roles": list(ctx.roles),
+            "service_roles": list(ctx.service_roles),
+            "is_admin": ctx.is_admin,
+            "read_only": ctx.read_only,
+            "user": ctx.user,
+            "user_id": ctx.user,
+            "tenant": ctx.project,
+            "project_id": ctx.project,
+            "owner": ctx.owner,
+        }
+        return bool(self.rules[rule](dict(target), credentials, self, rule))
 
     def _refresh(self) -> None:
-        """Reads the file again where it has changed; looks at most once in INTERVAL."""
-        now = self._clock()
-        if now - self._looked < INTERVAL:
-            return
-        self._looked = now
+        """Reads the file again where it has changed."""
+        self._looked = self._clock()
         version = self._file_version()
         if version == self._version:
             return
@@ -81,18 +91,3 @@ class PolicyEngine:
 def _refuse_cycles(checks: Rules) -> None:
     """Raises ValueError (CycleError) for a rule that refers to itself."""
     TopologicalSorter({name: _REFERENCE.findall(str(check)) for name, check in checks.items()}).prepare()
-
-
-def _credentials(ctx: RequestContext) -> dict[str, object]:
-    """What the checks of a rule can name on their left side, under the names of every release."""
-    return {
-        "roles": list(ctx.roles),
-        "service_roles": list(ctx.service_roles),
-        "is_admin": ctx.is_admin,
-        "read_only": ctx.read_only,
-        "user": ctx.user,
-        "user_id": ctx.user,
-        "tenant": ctx.project,
-        "project_id": ctx.project,
-        "owner": ctx.owner,
-    }

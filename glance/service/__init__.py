@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from glance import errors
 from glance.interfaces import Background, Inspector, Notifier, Policy, Registry, Stores
 from glance.model.formats import Formats
 from glance.model.importing import METHODS
@@ -23,11 +22,6 @@ class Limits:
     members: int = 128
     tags: int = 128
     locations: int = 10
-
-    def check_image_size(self, size: int | None) -> None:
-        """Raises ImageTooLarge for a size, where one is known, that no image may have."""
-        if size is not None and size > self.image_size:
-            raise errors.ImageTooLarge(limit=self.image_size)
 
 
 @dataclass(frozen=True, slots=True)

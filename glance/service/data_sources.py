@@ -18,7 +18,7 @@ from glance.model.image import Image, Location, OnFailure
 from glance.service import Services
 from glance.service.authorize import authorize_change
 from glance.service.uploading import Uploading
-from glance.stream import read_chunks
+from glance.stream import read_chunks, refuse_longer
 
 
 class DataSource(Protocol):
@@ -58,7 +58,7 @@ class Body:
     def check(self, services: Services, ctx: RequestContext, image: Image) -> Image:
         authorize_change(services, ctx, "upload_image", image)
         check_formats(image, required=self.require_formats)
-        services.limits.check_image_size(self.length if self.length is not None else image.size)
+        refuse_longer(self.length if self.length is not None else image.size, services.limits.image_size)
         _writable(services, self.store)
         return image
 
@@ -83,7 +83,7 @@ class External:
         store, location = external(services, self.url)
         refuse_taken(services, image, store, location)
         actual = external_size(store, ctx, location)
-        services.limits.check_image_size(actual)
+        refuse_longer(actual, services.limits.image_size)
         if image.size is not None and image.size != actual:
             raise errors.SourceSizeMismatch(expected=image.size, actual=actual)
         return replace(image, size=actual)
@@ -113,7 +113,7 @@ class Copied:
         _writable(services, self.store)
         store, location = external(services, self.url)
         size = image.size if image.size is not None else external_size(store, ctx, location)
-        services.limits.check_image_size(size)
+        refuse_longer(size, services.limits.image_size)
         return replace(image, size=size)
 
     def attach(self, services: Services, ctx: RequestContext, image: Image) -> Image:

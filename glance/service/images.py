@@ -17,6 +17,7 @@ from glance.service import Services
 from glance.service.authorize import authorize, authorize_change
 from glance.service.data_sources import DataSource
 from glance.service.erasing import erase_condemned
+from glance.stream import refuse_longer
 
 FORMATS = frozenset({"disk_format", "container_format"})
 #: Visibilities that reach beyond a project, and the rules that allow them.
@@ -47,7 +48,7 @@ def create(
         draft = replace(draft, owner=ctx.owner)
     _check_tags(services, draft.tags)
     _check_properties(services, draft.properties)
-    services.limits.check_image_size(draft.size)
+    refuse_longer(draft.size, services.limits.image_size)
     if store is not None:
         services.stores.choose(store)
     if source is not None:

@@ -17,6 +17,7 @@ from glance.service.authorize import authorize, authorize_change
 from glance.service.data_sources import check_formats, external, external_size, refuse_taken
 from glance.service.erasing import erase_condemned
 from glance.service.measuring import measure
+from glance.stream import refuse_longer
 
 #: Characters that the metadata of one location may have as JSON.
 METADATA_LIMIT = 16 * 1024
@@ -80,7 +81,7 @@ def point_to(services: Services, ctx: RequestContext, image: Image, url: str) ->
         size = 0
     if size == 0:
         raise errors.LocationInvalid(reason="there are no data.")
-    services.limits.check_image_size(size)
+    refuse_longer(size, services.limits.image_size)
     if image.size not in {None, size}:
         raise errors.SourceSizeMismatch(expected=image.size or 0, actual=size)
     return location, size

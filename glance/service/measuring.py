@@ -12,7 +12,7 @@ from glance.interfaces import Tap
 from glance.model.image import Image, Location
 from glance.service import Services
 from glance.service.data_sources import contents
-from glance.stream import Count, Digest, Limit, flow
+from glance.stream import Count, Digest, Limit, Watcher, flow
 
 #: Seconds between two looks at whether the data of an image are still wanted.
 INTERVAL = 5.0
@@ -28,7 +28,7 @@ class Measured:
     refusal: errors.GlanceError | None
 
 
-class StillWanted:
+class StillWanted(Watcher):
     """A tap that stops a stream once its image has left ``statuses``; it looks every ``interval`` seconds. Raises UploadLost."""
 
     def __init__(self, services: Services, image_id: str, statuses: Collection[str], interval: float = INTERVAL) -> None:
@@ -44,12 +44,6 @@ class StillWanted:
         if self._services.registry.images.get(unauthenticated(), self._image_id).status not in self._statuses:
             raise errors.UploadLost(image_id=self._image_id)
         self._next = time.monotonic() + self._interval
-
-    def finish(self) -> None:
-        """Whoever records what was learned finds out."""
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def measure(services: Services, image: Image, location: Location, algorithms: Iterable[str], *taps: Tap) -> Measured:

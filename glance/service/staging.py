@@ -12,7 +12,7 @@ from glance.model.status import QUEUED
 from glance.service import Services, images
 from glance.service.authorize import authorize_change
 from glance.service.uploading import Uploading
-from glance.stream import read_chunks
+from glance.stream import read_chunks, refuse_longer
 
 
 def stage(services: Services, ctx: RequestContext, image_id: str, data: ByteSource, length: int | None) -> Image:
@@ -27,7 +27,7 @@ def stage(services: Services, ctx: RequestContext, image_id: str, data: ByteSour
     images.check_may_change(ctx, image, "update")
     if image.status != QUEUED:
         raise errors.NotQueued
-    services.limits.check_image_size(length)
+    refuse_longer(length, services.limits.image_size)
     uploading = Uploading.begin(services, ctx, image, services.stores.staging, "queued", "uploading")
     staged = uploading.stage(read_chunks(data, length), length)
     services.notifier.emit(ctx, ImageUpdated(staged))

@@ -64,10 +64,11 @@ class StoreSet:
         self._external = frozenset(external_schemes)
         if len({*self._stores, staging.name}) != len(stores) + 1:
             raise errors.ConfigurationError(reason="Two stores have the same name.")
-        found = self._find(default)
-        if found is None:
-            raise errors.ConfigurationError(reason=f"The default store '{default}' is not among the enabled stores: {', '.join(self.names)}.")
-        self.default = found.name
+        try:
+            self.default = self.choose(default).name
+        except errors.StoreUnknown:
+            reason = f"The default store '{default}' is not among the enabled stores: {', '.join(self.names)}."
+            raise errors.ConfigurationError(reason=reason) from None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -80,7 +81,7 @@ class StoreSet:
         return found
 
     def choose(self, name: str) -> Store:
-        found = self._find(name)
+        found = self._stores.get(name) or self._by_scheme(name)
         if found is None:
             raise self._unknown(name)
         return found
@@ -103,9 +104,6 @@ class StoreSet:
 
     def _unknown(self, name: str) -> errors.StoreUnknown:
         return errors.StoreUnknown(store=name, enabled=", ".join(self.names))
-
-    def _find(self, name: str) -> Store | None:
-        return self._stores.get(name) or self._by_scheme(name)
 
     def _by_scheme(self, scheme: str) -> Store | None:
         return next((store for store in self._stores.values() if scheme in store.schemes), None)

@@ -32,10 +32,10 @@ class VersionNegotiationFilter:
         if first == "versions" and not rest:
             return versions.document(request, 200)
         settings = request.settings
-        in_path = versions.answering(settings, first)
+        in_path = request.versions.get(first)
         accept = request.headers.get("Accept", "")
         if accept.startswith(VENDOR_TYPE):
-            wanted = versions.answering(settings, accept.removeprefix(VENDOR_TYPE))
+            wanted = request.versions.get(accept.removeprefix(VENDOR_TYPE))
             if wanted is None:
                 return versions.document(request)
             request.raw_path = f"/{wanted}/{rest}" if in_path == wanted else f"/{wanted}{path}"

@@ -171,8 +171,10 @@ class FileStore:
                 with self._writing():
                     os.fchmod(fd, self._mode)
             for chunk in chunks:
+                left = memoryview(chunk)
                 with self._writing():
-                    _write_all(fd, chunk)
+                    while left:
+                        left = left[os.write(fd, left) :]
             with self._writing():
                 os.fsync(fd)
                 return os.fstat(fd)
@@ -278,9 +280,3 @@ def _make_directory(directory: Path) -> None:
     missing = [path for path in (directory, *directory.parents) if not path.exists()]
     for path in reversed(missing):
         path.mkdir(_DIRECTORY_MODE, exist_ok=True)
-
-
-def _write_all(fd: int, chunk: bytes) -> None:
-    left = memoryview(chunk)
-    while left:
-        left = left[os.write(fd, left) :]

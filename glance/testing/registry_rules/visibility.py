@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from glance import errors
@@ -21,6 +21,13 @@ MEMBER_STATUSES: tuple[MemberStatus, ...] = ("pending", "accepted", "rejected")
 MEMBERSHIPS = ("none", *MEMBER_STATUSES, "sharing", "ended")
 CALLERS = (ALICE, BOB, NOBODY, ADMIN, of_project("alice", is_admin=True), of_project("bob", is_admin=True))
 SCOPES: tuple[Scope, ...] = ("default", "private", "all", "accessible", "everything")
+#: No filter, and all that have to do with who sees what.
+FILTERS = (
+    ImageQuery(),
+    ImageQuery(changes_since=LONG_AGO),
+    *(ImageQuery({"os_hidden": hidden}) for hidden in (False, True)),
+    *(ImageQuery({"visibility": one}) for one in VISIBILITIES),
+)
 MEMBER = "bob"
 
 
@@ -110,14 +117,14 @@ class VisibilityRules(Scene):
 
     def test_list_in_every_case_agrees_with_the_model(self, registry: Registry) -> None:
         everything = every_case(registry)
-        for ctx, scope, since, asked, hidden in product(CALLERS, SCOPES, (None, LONG_AGO), (None, *MEMBER_STATUSES), (None, False, True)):
-            query = ImageQuery(scope=scope, changes_since=since, member_status=asked, equal={} if hidden is None else {"os_hidden": hidden})
+        for ctx, scope, asked, filtered in product(CALLERS, SCOPES, (None, *MEMBER_STATUSES), FILTERS):
+            query = replace(filtered, scope=scope, member_status=asked)
             found = {image.name for image in registry.images.list(ctx, query)}
             expected = {
                 case.image.name
                 for case in everything
                 if visibility.listed(ctx, case.image, is_member=case.is_member(ctx, asked), scope=scope)
-                and (since or not case.image.deleted)
-                and hidden in {None, case.image.os_hidden}
+                and (query.changes_since or not case.image.deleted)
+                and all(getattr(case.image, name) == value for name, value in query.equal.items())
             }
             assert found == expected, (ctx, query)
