@@ -70,8 +70,7 @@ def _sent(request: Request) -> tuple[ByteSource, int | None]:
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise errors.ContentEncodingUnsupported
     source: ByteSource = request.environ["wsgi.input"]
-    chunked = "HTTP_TRANSFER_ENCODING" in request.environ
-    length = None if chunked else request.content_length or 0
+    length = request.data_length if request.has_data else 0
     declared = request.headers.get(SIZE_HEADER)
     if declared is not None:
         if not _SIZE.fullmatch(declared):
