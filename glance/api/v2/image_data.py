@@ -16,6 +16,7 @@ from glance.service import image_data, images, staging
 from glance.service.data_sources import Body
 
 SIZE_HEADER = "x-openstack-image-size"
+STORE_HEADER = "x-image-meta-store"
 _SIZE = re.compile(r"[0-9]{1,19}")
 _LEGACY_RANGE = re.compile(r"bytes +([0-9]*-[0-9]*)/.*")
 
@@ -39,7 +40,8 @@ class Declared:
 def upload(request: Request, image_id: str) -> webob.Response:
     """PUT /images/{id}/file: the data of a queued image."""
     source, length = _sent(request)
-    images.attach(request.services, request.ctx, image_id, Body(source, length, on_failure="queued", match_format=True))
+    body = Body(source, length, _store(request), on_failure="queued", match_format=True)
+    images.attach(request.services, request.ctx, image_id, body)
     return no_content()
 
 
@@ -60,6 +62,12 @@ def download(request: Request, image_id: str) -> webob.Response:
     if image.checksum is not None:
         response.headers["Content-MD5"] = image.checksum
     return response
+
+
+def _store(request: Request) -> str | None:
+    """The store that a client chooses. Another name means nothing: clients send one to sites that offer no choice, too."""
+    name = request.headers.get(STORE_HEADER)
+    return name if name in request.services.stores.names else None
 
 
 def _sent(request: Request) -> tuple[ByteSource, int | None]:

@@ -55,6 +55,7 @@ def _parameter(name: str, place: str, description: str, schema: Schema) -> Schem
 
 
 _SIZE = _parameter("x-openstack-image-size", "header", "Bytes that the data have.", {"type": "integer", "minimum": 0})
+_STORE = _parameter("x-image-meta-store", "header", "The store, where the site has several.", TEXT)
 _RANGE = _parameter("Range", "header", "The part of the data that is wanted, bytes=FIRST-LAST.", {**TEXT, "pattern": "^bytes=[0-9]*-[0-9]*$"})
 _FILTERS = (
     *(_parameter(name, "query", description, schema) for name, (description, schema) in query.PARAMETERS.items()),
@@ -81,7 +82,7 @@ OPERATIONS: dict[str, Operation] = {
     "image_data.upload": Operation(
         {204: None},
         {DATA_TYPE: "data"},
-        (_SIZE,),
+        (_SIZE, _STORE),
         (*_UPLOAD, errors.FormatMissing, errors.DataFormatMismatch, errors.ImageUnsafe, errors.StoreReadOnly),
     ),
     "image_data.stage": Operation({204: None}, {DATA_TYPE: "data"}, (_SIZE,), (*_UPLOAD, errors.MethodUnavailable)),
