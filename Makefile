@@ -42,8 +42,9 @@ format: $(VENV)/installed-dev ## bring the code into its style
 bench: $(VENV)/installed ## measure uploads, downloads and lists, beside nginx
 	tools/apt_install.sh nginx-light wrk
 	$(BIN)/python benchmarks/first.py $(BENCH_ARGS)
+	$(BIN)/python benchmarks/lists.py
 
-docs: $(VENV)/installed ## write the samples in etc/ and the configuration reference anew
+docs: $(VENV)/installed ## write anew what is generated from the code: samples in etc/, tables in docs/reference
 	$(BIN)/python tools/generate_reference.py
 
 tools:

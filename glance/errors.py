@@ -220,7 +220,7 @@ class ImageDeleted(Forbidden):
 
 
 class ImageDeactivated(Forbidden):
-    template = "Image {image_id} is deactivated: its data can be read again once an administrator reactivates it."
+    template = "Image {image_id} is deactivated: its data can be read again once it is reactivated."
 
 
 class ShareForbidden(Forbidden):

@@ -1,6 +1,6 @@
-"""Writes what is generated from tables in the code: the samples in etc/, the configuration reference, and the tables of the API reference.
+"""Writes what is generated from tables in the code: the samples in etc/, and docs/reference in whole or in part.
 
-Run it after a change of either (``make docs``); a test compares.
+Run it after a change of one of them (``make docs``); a test compares.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from oslo_config import cfg
 
 from glance.api.errors import Version, status_of
+from glance.api.settings import ApiSettings
 from glance.api.v2 import schemas
 from glance.config import logs, programs
 from glance.config.sections import Section
@@ -177,7 +178,7 @@ def _attributes_v1() -> str:
 def _attributes_v2() -> str:
     rows = [
         f"| `{name}` | {_json_type(one)} | {one.get('maxLength', one.get('maximum', ''))} | {_writable(name, one)} | {one['description']} |"
-        for name, one in schemas.image(Formats())["properties"].items()
+        for name, one in schemas.image(Formats(), ApiSettings())["properties"].items()
     ]
     return "\n".join(["| field | type | limit | a client's value | meaning |", "|---|---|---|---|---|", *rows]) + "\n"
 

@@ -17,10 +17,14 @@ PATIENCE = 60.0
 GREETING = """
 The image service answers on {url}; its files are under {directory}. Try:
 
-  curl -i {url}/v1/images
-  echo 'my first image' | curl -i -X POST {url}/v1/images -H 'x-image-meta-name: first' -H 'x-image-meta-is_public: True' \
+  curl -s {url}/v2/images
+  curl -s {url}/v2/images -H 'Content-Type: application/json' -d '{{"name": "first", "disk_format": "raw", "container_format": "bare"}}'
+  echo 'my first image' | curl -i -X PUT {url}/v2/images/<id>/file -H 'Content-Type: application/octet-stream' --data-binary @-
+
+or, with python-openstackclient, openstack --os-auth-type none --os-endpoint {url} image list; or, in the classic API,
+
+  echo 'my second image' | curl -i -X POST {url}/v1/images -H 'x-image-meta-name: second' -H 'x-image-meta-is_public: True' \
 -H 'x-image-meta-disk_format: raw' -H 'x-image-meta-container_format: bare' -H 'Content-Type: application/octet-stream' --data-binary @-
-  curl -s {url}/v1/images/detail
 
 make stop ends it.
 """

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import webob
+from webob.descriptors import environ_getter
 
 from glance import errors
 from glance.api.settings import ApiSettings
@@ -29,13 +30,11 @@ JSON_LIMIT = 1024 * 1024
 class Request(webob.Request):
     """A WSGI request with the collaborators that its handler needs. They travel in the environ, so that filters of any origin may stand between."""
 
-    @property
-    def services(self) -> Services:
-        return self.environ[SERVICES]
-
-    @property
-    def settings(self) -> ApiSettings:
-        return self.environ[SETTINGS]
+    services: Services = environ_getter(SERVICES)
+    settings: ApiSettings = environ_getter(SETTINGS)
+    ctx: RequestContext = environ_getter(CONTEXT)
+    #: The path as WSGI has it: its bytes as latin-1.
+    raw_path: str = environ_getter("PATH_INFO", "")
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -43,22 +42,9 @@ class Request(webob.Request):
         return self.environ[VERSIONS]
 
     @property
-    def image_schema(self) -> Mapping[str, Any]:
+    def image_schema(self) -> dict[str, Any]:
         """``glance.api.v2.schemas.image``."""
         return self.environ[IMAGE_SCHEMA]
-
-    @property
-    def ctx(self) -> RequestContext:
-        return self.environ[CONTEXT]
-
-    @property
-    def raw_path(self) -> str:
-        """The path as WSGI has it: its bytes as latin-1."""
-        return self.environ.get("PATH_INFO", "")
-
-    @raw_path.setter
-    def raw_path(self, path: str) -> None:
-        self.environ["PATH_INFO"] = path
 
     def pop_first_segment(self) -> None:
         """Moves the first segment of the path to what is mounted already."""

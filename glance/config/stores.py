@@ -184,6 +184,9 @@ def _ports(texts: Sequence[str]) -> Iterator[int]:
     for text in texts:
         first, dash, last = text.partition("-")
         try:
-            yield from range(int(first), int(last if dash else first) + 1)
+            low, high = int(first), int(last if dash else first)
         except ValueError:
-            raise errors.StoreMisconfigured(reason=f"allowed_source_ports has an item that is no port and no range of ports: {text}") from None
+            low, high = 0, 0
+        if not 0 < low <= high < 2**16:
+            raise errors.StoreMisconfigured(reason=f"allowed_source_ports has an item that is no port and no range of ports: {text}")
+        yield from range(low, high + 1)

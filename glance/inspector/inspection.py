@@ -12,6 +12,7 @@ from oslo_utils.imageutils.format_inspector import FileInspector
 from glance import errors
 from glance.inspector.safety import DESCRIPTOR, failed_checks
 from glance.interfaces import Inspection
+from glance.model.formats import BARE
 from glance.model.image import Image
 from glance.stream import Watcher
 
@@ -49,7 +50,7 @@ class FormatInspector:
         self._settings = settings
 
     def inspection(self, image: Image, *, must_match: bool) -> Inspection:
-        if image.container_format != "bare":
+        if image.container_format != BARE:
             return Uninspected()
         return FormatInspection(image, self._settings, must_match=must_match and self._settings.require_match)
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from glance import errors
 
 DISK_FORMATS = ("ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop")
-CONTAINER_FORMATS = ("ami", "ari", "aki", "bare", "ovf", "ova", "docker")
+#: The container format of data that are a disk image and nothing around it.
+BARE = "bare"
+CONTAINER_FORMATS = ("ami", "ari", "aki", BARE, "ovf", "ova", "docker")
 
 #: Formats of the Amazon triple: kernel, ramdisk and machine; disk and container format are always the same.
 AMAZON_FORMATS = frozenset({"aki", "ari", "ami"})
@@ -17,7 +19,7 @@ CLASSIC_TYPES = {
     "kernel": ("aki", "aki"),
     "ramdisk": ("ari", "ari"),
     "machine": ("ami", "ami"),
-    "raw": ("raw", "bare"),
+    "raw": ("raw", BARE),
     "vhd": ("vhd", "ovf"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from glance import errors
 from glance.model.attributes import MAX_BIG_INTEGER, MAX_INTEGER
@@ -21,7 +21,7 @@ _TEXT_FILTERS = ("name", "status", "container_format", "disk_format")
 _BOUNDS: dict[str, Operator] = {"size_min": "gte", "size_max": "lte"}
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _SCOPES: dict[str, Scope] = {"true": "default", "1": "default", "false": "private", "0": "private", "none": "all"}
-_DIRECTIONS: tuple[Direction, ...] = ("asc", "desc")
+_DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
 # ASCII digits only, and fewer than int() refuses to convert.
 _INTEGER = re.compile(r"-?[0-9]{1,1000}")

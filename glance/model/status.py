@@ -39,7 +39,7 @@ HELD: Final = frozenset({SAVING, UPLOADING, IMPORTING})
 COMPLETE: Final = frozenset({ACTIVE, DEACTIVATED})
 
 #: States in which only this service says how large an image's data are.
-MEASURED: Final = COMPLETE | {UPLOADING, IMPORTING}
+MEASURED: Final = COMPLETE | HELD
 
 #: States that lists hide unless deleted images are asked for.
 HIDDEN: Final = frozenset({KILLED, DELETED, PENDING_DELETE})

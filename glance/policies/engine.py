@@ -67,7 +67,8 @@ class PolicyEngine:
         except errors.ConfigurationError as error:
             LOG.error("%s The rules that were read before stay.", error)
         else:
-            LOG.info("The policy file %s has been read again.", self._path)
+            if version:
+                LOG.info("The policy file %s has been read again.", self._path)
 
     def _file_version(self) -> tuple[int, int, int] | None:
         """What differs when the file does; None where there is none."""
@@ -85,6 +86,8 @@ class PolicyEngine:
                 _refuse_cycles(checks)
             except (OSError, ValueError, AttributeError, TypeError) as error:
                 raise errors.ConfigurationError(reason=f"The policy file {self._path} cannot be used: {error}") from error
+        elif self._path:
+            LOG.warning("There is no policy file %s: only the default rules count.", self._path)
         return checks
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
-from typing import Any
+from typing import Any, get_args
 
 from glance import errors
 from glance.model import properties, tags
@@ -17,13 +17,20 @@ from glance.model.attributes import ATTRIBUTES, BY_NAME
 from glance.model.image import (
     SORT_KEYS,
     Condition,
+    Direction,
+    Held,
     Image,
     ImageChanges,
     ImageQuery,
     Location,
     LocationChange,
+    LocationStatus,
     Member,
     Membership,
+    MemberStatus,
+    OnFailure,
+    Operator,
+    Scope,
     StoredData,
     Upload,
 )
@@ -59,7 +66,7 @@ LOCATION = record(
     # A classic writer knows no stores: their set finds the one that reads the URL.
     Slot("store", TEXT, default=""),
     Slot("metadata", table(ANYTHING), default={}),
-    Slot("status", one_of("active", "staged", "pending_delete", "deleted"), default="active"),
+    Slot("status", one_of(*get_args(LocationStatus)), default="active"),
     Slot("id", optional(INTEGER), default=None),
     Slot("owned", FLAG, default=True),
 )
@@ -77,9 +84,9 @@ UPLOAD = record(
     Slot("attempt", TEXT),
     Slot("store", TEXT),
     Slot("worker", TEXT),
-    Slot("on_failure", one_of("killed", "queued")),
+    Slot("on_failure", one_of(*get_args(OnFailure))),
 )
-HELD = one_of("saving", "uploading", "importing")
+HELD = one_of(*get_args(Held))
 STORED_DATA = record(
     StoredData,
     Slot("location", LOCATION),
@@ -89,7 +96,7 @@ STORED_DATA = record(
     Slot("os_hash_algo", optional(TEXT)),
     Slot("os_hash_value", optional(TEXT)),
 )
-MEMBER_STATUS = one_of("pending", "accepted", "rejected")
+MEMBER_STATUS = one_of(*get_args(MemberStatus))
 MEMBER = record(
     Member,
     Slot("image_id", TEXT),
@@ -130,7 +137,7 @@ def _load_condition(data: object) -> Condition:
 
 
 _VALUE: Codec[str | int | bool] = Codec(same, _load_value)
-_COMPARED = (Slot("attribute", one_of(*BY_NAME)), Slot("operator", one_of("eq", "neq", "gt", "gte", "lt", "lte", "in")))
+_COMPARED = (Slot("attribute", one_of(*BY_NAME)), Slot("operator", one_of(*get_args(Operator))))
 CONDITION: Codec[Condition] = Codec(dataclasses.asdict, _load_condition)
 QUERY = record(
     ImageQuery,
@@ -141,8 +148,8 @@ QUERY = record(
     Slot("member_status", optional(MEMBER_STATUS)),
     Slot("changes_since", optional(TIME)),
     Slot("deleted", optional(FLAG)),
-    Slot("scope", one_of("default", "private", "all", "accessible", "everything")),
-    Slot("sort", several(pair(Slot("key", one_of(*SORT_KEYS)), Slot("direction", one_of("asc", "desc"))))),
+    Slot("scope", one_of(*get_args(Scope))),
+    Slot("sort", several(pair(Slot("key", one_of(*SORT_KEYS)), Slot("direction", one_of(*get_args(Direction)))))),
     Slot("marker", optional(TEXT)),
     Slot("limit", optional(INTEGER)),
 )

@@ -1,9 +1,10 @@
-"""The one policy call."""
+"""Who may do what: the one policy call, and whom an image obeys."""
 
 from __future__ import annotations
 
 from glance import errors
 from glance.context import RequestContext
+from glance.model import visibility
 from glance.model.image import Image
 from glance.service import Services
 
@@ -22,3 +23,9 @@ def authorize_change(services: Services, ctx: RequestContext, rule: str, image: 
     if ctx.read_only:
         raise errors.ReadOnlyContext
     authorize(services, ctx, rule, image)
+
+
+def check_may_change(ctx: RequestContext, image: Image, action: str) -> None:
+    """Raises ImageForbidden for an image that the caller sees but may not change."""
+    if not visibility.may_change(ctx, image):
+        raise errors.ImageForbidden(action=action, image_id=image.id)

@@ -98,13 +98,11 @@ class External:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """Data that the service fetches and keeps, after the request was answered (v1 ``x-glance-api-copy-from``). ``match_format``: as for ``Body``."""
+    """Data that the service fetches and keeps, after the request was answered (v1 ``x-glance-api-copy-from``)."""
 
     url: str
     store: str | None = None
     require_formats: bool = True
-    on_failure: OnFailure = "killed"
-    match_format: bool = False
 
     def check(self, services: Services, ctx: RequestContext, image: Image) -> Image:
         authorize_change(services, ctx, "copy_from", image)
@@ -118,8 +116,8 @@ class Copied:
 
     def attach(self, services: Services, ctx: RequestContext, image: Image) -> Image:
         source, location = external(services, self.url)
-        uploading = Uploading.begin(services, ctx, image, _writable(services, self.store), self.on_failure)
-        services.background.submit(lambda: uploading.store(contents(source, ctx, location), image.size, match_format=self.match_format))
+        uploading = Uploading.begin(services, ctx, image, _writable(services, self.store), "killed")
+        services.background.submit(lambda: uploading.store(contents(source, ctx, location), image.size, match_format=False))
         return image
 
     def refusal(self, image: Image) -> errors.GlanceError:

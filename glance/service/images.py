@@ -7,14 +7,15 @@ from dataclasses import replace
 
 from glance import errors
 from glance.context import RequestContext
-from glance.model import properties, visibility
+from glance.model import properties
 from glance.model import tags as model_tags
 from glance.model.events import ImageCreated, ImageDeleted, ImageUpdated
+from glance.model.formats import BARE
 from glance.model.image import Image, ImageChanges, ImageQuery
 from glance.model.status import ACTIVE, DEACTIVATED, DELETED, MEASURED, PENDING_DELETE, QUEUED
-from glance.model.visibility import COMMUNITY, PUBLIC
+from glance.model.visibility import COMMUNITY, PUBLIC, SHARED
 from glance.service import Services
-from glance.service.authorize import authorize, authorize_change
+from glance.service.authorize import authorize, authorize_change, check_may_change
 from glance.service.data_sources import DataSource
 from glance.service.erasing import erase_condemned
 from glance.stream import refuse_longer
@@ -94,7 +95,7 @@ def update(
     authorize_change(services, ctx, "modify_image", image)
     if image.status in {DELETED, PENDING_DELETE}:
         raise errors.ImageDeleted(action="update")
-    if not strict and image.visibility != PUBLIC and changes.values.get("visibility") == visibility.SHARED:
+    if not strict and image.visibility != PUBLIC and changes.values.get("visibility") == SHARED:
         # Version 1 knows only public and not public: what is not stays as it is.
         changes = replace(changes, values={name: value for name, value in changes.values.items() if name != "visibility"})
     if changes.values.get("visibility", image.visibility) != image.visibility:
@@ -193,12 +194,6 @@ def _authorize_visibility(services: Services, ctx: RequestContext, wanted: str, 
         authorize_change(services, ctx, PUBLISHING[wanted], image)
 
 
-def check_may_change(ctx: RequestContext, image: Image, action: str) -> None:
-    """Raises ImageForbidden for an image that the caller sees but may not change."""
-    if not visibility.may_change(ctx, image):
-        raise errors.ImageForbidden(action=action, image_id=image.id)
-
-
 def _check_fixed(ctx: RequestContext, image: Image, changes: ImageChanges) -> None:
     fixed = set() if image.status == QUEUED else FORMATS
     if not ctx.is_admin:
@@ -242,6 +237,9 @@ def _allowed(services: Services, ctx: RequestContext, image: Image, changes: Ima
     if not FORMATS.isdisjoint(values):
         completed = _completed(services, image.changed({name: values[name] for name in FORMATS if name in values}))
         values |= {"disk_format": completed.disk_format, "container_format": completed.container_format}
+        if image.status in MEASURED and image.container_format != BARE == completed.container_format:
+            # Only bare data are inspected, and only while they are stored.
+            raise errors.AttributeForbidden(attribute="container_format")
     kept = {} if changes.purge else {name: value for name, value in image.properties.items() if name not in changes.dropped}
     _check_properties(services, {**kept, **changes.properties})
     _check_tags(services, changes.tags or ())

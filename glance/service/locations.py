@@ -13,7 +13,7 @@ from glance.model.image import Image, ImageChanges, Location, LocationChange
 from glance.model.locations import AddLocation, LocationStep, RemoveLocation, ReplaceLocations, StatedHashes, StatedLocation, shown_url
 from glance.model.status import ACTIVE, DEACTIVATED, PENDING_DELETE, QUEUED
 from glance.service import Services, images
-from glance.service.authorize import authorize, authorize_change
+from glance.service.authorize import authorize, authorize_change, check_may_change
 from glance.service.data_sources import check_formats, external, external_size, refuse_taken
 from glance.service.erasing import erase_condemned
 from glance.service.measuring import measure
@@ -53,7 +53,7 @@ def change(services: Services, ctx: RequestContext, image_id: str, steps: Sequen
     image = images.get(services, ctx, image_id, strict=True)
     for rule in sorted({step.rule for step in steps}):
         authorize_change(services, ctx, rule, image)
-    images.check_may_change(ctx, image, "update")
+    check_may_change(ctx, image, "update")
     revision = _Revision(services, ctx, image)
     for step in steps:
         revision.apply(step)
@@ -112,11 +112,15 @@ class _Revision:
                 self._remove(step.position)
 
     def verify(self) -> None:
-        """Data that this service wrote are what every further location must hold (CVE-2022-4134). Raises LocationMismatch, SourceUnreadable."""
-        if any(location.owned for location in self._before):
-            for location in self._locations:
-                if location.id is None:
-                    self._compare(location)
+        """Data that this service wrote are what every further location must hold, and they stay: what is elsewhere can change at any time
+        (CVE-2022-4134). Raises LocationMismatch, SourceUnreadable, Forbidden."""
+        if not any(location.owned for location in self._before):
+            return
+        for location in self._locations:
+            if location.id is None:
+                self._compare(location)
+        if not any(location.owned for location in self._locations):
+            raise errors.Forbidden(reason="These are the only data that this service wrote for the image: they cannot be removed.")
 
     def changes(self) -> ImageChanges:
         """All that has changed, for the registry."""

@@ -18,7 +18,7 @@ from glance.model.image import Image, ImageChanges, Location, LocationChange, St
 from glance.model.locations import StatedHashes
 from glance.model.status import ACTIVE, COMPLETE, IMPORTING, QUEUED
 from glance.service import Services, images
-from glance.service.authorize import authorize_change
+from glance.service.authorize import authorize_change, check_may_change
 from glance.service.data_sources import check_formats
 from glance.service.locations import point_to
 from glance.service.measuring import Measured, StillWanted, measure
@@ -39,7 +39,7 @@ def register(services: Services, ctx: RequestContext, image_id: str, url: str, h
     """
     image = images.get(services, ctx, image_id, strict=True)
     authorize_change(services, ctx, "add_image_location", image)
-    images.check_may_change(ctx, image, "update")
+    check_may_change(ctx, image, "update")
     if image.status != QUEUED:
         raise errors.Conflict(reason=f"It's not allowed to add locations if image status is {image.status}.")
     _check_address(services, ctx, url)

@@ -10,7 +10,7 @@ from glance.model.image import Image
 from glance.model.importing import GLANCE_DIRECT
 from glance.model.status import QUEUED
 from glance.service import Services, images
-from glance.service.authorize import authorize_change
+from glance.service.authorize import authorize_change, check_may_change
 from glance.service.uploading import Uploading
 from glance.stream import read_chunks, refuse_longer
 
@@ -24,7 +24,7 @@ def stage(services: Services, ctx: RequestContext, image_id: str, data: ByteSour
         raise errors.MethodUnavailable(method=GLANCE_DIRECT)
     image = images.get(services, ctx, image_id, strict=True)
     authorize_change(services, ctx, "modify_image", image)
-    images.check_may_change(ctx, image, "update")
+    check_may_change(ctx, image, "update")
     if image.status != QUEUED:
         raise errors.NotQueued
     refuse_longer(length, services.limits.image_size)

@@ -50,5 +50,5 @@ class StagingStore(FileStore):
             try:
                 self.check()
             except errors.ConfigurationError as error:
-                LOG.error("Nothing can be staged: %s", error.message)
+                LOG.error("Nothing can be staged, see node_staging_uri: %s", error.message)
                 raise errors.StoreUnavailable(store=self.name) from None

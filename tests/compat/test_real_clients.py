@@ -185,6 +185,18 @@ def test_54_glance_from_create_to_delete_then_every_command_succeeds(clients: Cl
     assert image_id in error
 
 
+def test_glance_when_ids_are_integers_then_makes_lists_and_deletes_images(fresh_glance: Callable[..., Glance], tmp_path: Path, source: Path) -> None:
+    counting = fresh_glance(services=("api",), api_options={"DEFAULT": {"image_id_format": "integer", "registry_mode": "embedded", "workers": 0}})
+    clients = Clients(counting.url, tmp_path)
+
+    created = properties(clients.glance(2, "image-create", *RAW, "--name", "one", "--file", str(source)))
+
+    assert (created["id"], created["status"]) == ("1", "active")
+    assert rows(clients.glance(2, "image-list")) == [["1", "one"]]
+    clients.glance(2, "image-delete", "1")
+    assert rows(clients.glance(2, "image-list")) == []
+
+
 def test_glance_offers_when_asked_then_are_printed(clients: Clients) -> None:
     assert "import-methods" in clients.glance(2, "import-info")
     assert rows(clients.glance(2, "usage")) == []

@@ -300,6 +300,7 @@ def test_source_when_refused_is_said_at_registration_and_not_to_readers(web, cap
     with pytest.raises(errors.StoreUnavailable) as caught:
         store.open(CTX, location)
     assert location.url not in f"{caught.value} {caplog.text}"
+    assert "allowed_source_networks" in caplog.text
     assert web.requests == []
 
 

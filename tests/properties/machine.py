@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from glance.testing.wire import Answer
 from tests.api.conftest import DATA, RAW, Api, pipeline, wsgi_sender
 from tests.properties.model import ADMIN, ALICE, ANYBODY, BOB, CALLERS, CAROL, READABLE, Caller, Image, Model
 from tests.services import make_services
+from tests.web import Web
 
 #: Notes each change of a status, whoever makes it.
 DIARY = (
@@ -32,6 +34,8 @@ DIARY = (
 )
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 WRONG_MD5 = "0" * 32
+#: What a member may think of an image.
+OPINIONS = ("accepted", "rejected", "pending")
 
 images = Bundle("images")
 callers = st.sampled_from(CALLERS)
@@ -41,7 +45,8 @@ owners = st.sampled_from((ALICE, BOB, ADMIN))
 projects = st.sampled_from([caller.project for caller in (ALICE, BOB, CAROL)])
 versions = st.sampled_from(("v1", "v2"))
 names = st.sampled_from(("a", "b"))
-bodies = st.binary(min_size=1, max_size=40)
+#: No beginning of any format: images that look like what they are not may be refused.
+bodies = st.binary(max_size=40).map(lambda data: b"\0" + data)
 visibilities = st.sampled_from(("public", "private", "shared", "community"))
 
 
@@ -81,27 +86,30 @@ def empty_database() -> bytes:
 
 
 class Service(RuleBasedStateMachine):
-    """The service, and the model beside it."""
+    """The service, and the model beside it; ``web`` has the data that images point to."""
 
-    def __init__(self) -> None:
+    def __init__(self, web: Web) -> None:
         super().__init__()
+        self.web = web
         self.directory = Path(tempfile.mkdtemp())
         (self.directory / "glance.sqlite").write_bytes(empty_database())
         self.engine: Engine = make_engine(DatabaseSettings(f"sqlite:///{self.directory}/glance.sqlite"))
         self.registry = SqlRegistry(self.engine)
         services, settings = make_services(self.directory, self.registry), ApiSettings(allow_anonymous_access=True)
         api = Api(services, settings, self.directory / "images", wsgi_sender(pipeline(services, settings, trusted=True)), {})
-        self.apis = {
-            caller: api.as_caller(caller.project, "admin" if caller.is_admin else "member") if caller.project else api for caller in CALLERS
-        }
+        self.apis = {caller: api.as_caller(caller.project, "admin" if caller.is_admin else "member") if caller.project else api for caller in CALLERS}
         self.model = Model()
         self.watching = self.engine.raw_connection()
-        self.version = 0
+        self.version = self.turn = 0
 
     def teardown(self) -> None:
-        self.watching.close()
-        self.registry.close()
-        shutil.rmtree(self.directory)
+        try:
+            for caller in CALLERS:
+                self.check_lists(caller)
+        finally:
+            self.watching.close()
+            self.registry.close()
+            shutil.rmtree(self.directory)
 
     # How calls are made, and what their answers mean
 
@@ -170,15 +178,20 @@ class Service(RuleBasedStateMachine):
             return multiple()
         return self.created(answer, caller, name, visibility)
 
-    @rule(target=images, caller=owners, name=names, body=bodies, breaks=st.booleans())
-    def create_with_data(self, caller: Caller, name: str, body: bytes, *, breaks: bool) -> str:
+    @rule(target=images, caller=owners, name=names, body=bodies, source=st.sampled_from(("body", "other body", "location", "copy")))
+    def create_with_data(self, caller: Caller, name: str, body: bytes, source: str) -> str:
         """Version 1 makes an image of its data in one call; of data that are not what was announced nothing stays but the id."""
-        wrong = {"x-image-meta-checksum": WRONG_MD5} if breaks else {}
+        headers = {**RAW, "x-image-meta-name": name}
         before = set(self.ids())
-        answer = self.send(caller, "POST", "/v1/images", {**RAW, **DATA, **wrong, "x-image-meta-name": name}, body)
-        if not breaks:
+        if source in {"body", "other body"}:
+            announced = {} if source == "body" else {"x-image-meta-checksum": WRONG_MD5}
+            answer = self.send(caller, "POST", "/v1/images", {**headers, **DATA, **announced}, body)
+        else:
+            word = "x-image-meta-location" if source == "location" else "x-glance-api-copy-from"
+            answer = self.send(caller, "POST", "/v1/images", {**headers, word: self.put_elsewhere(body)})
+        if source != "other body":
             image_id = self.created(answer, caller, name, "shared")
-            self.model.images[image_id].store(body)
+            self.model.images[image_id].activate(body, elsewhere=source == "location")
             return image_id
         self.done(answer, 400)
         [image_id] = set(self.ids()) - before
@@ -209,7 +222,7 @@ class Service(RuleBasedStateMachine):
             image.status = "killed" if version == "v1" else "queued"
         else:
             self.done(answer, 200 if version == "v1" else 204)
-            image.store(body)
+            image.activate(body)
 
     @rule(image_id=images, role=roles, body=bodies, short=st.booleans())
     def stage(self, image_id: str, role: str, body: bytes, *, short: bool) -> None:
@@ -225,6 +238,24 @@ class Service(RuleBasedStateMachine):
         else:
             self.done(answer, 204)
             image.status, image.staged = "uploading", body
+
+    @rule(image_id=images, role=roles, body=bodies, stated=st.sampled_from(("nothing", "right", "wrong")))
+    def register(self, image_id: str, role: str, body: bytes, stated: str) -> None:
+        """Data that stay where they are; they must be what is stated of them, if anything is."""
+        image, caller = self.meet(image_id, role, is_queued)
+        document: dict[str, Any] = {"url": self.put_elsewhere(body)}
+        if stated != "nothing":
+            digest = hashlib.sha512(body if stated == "right" else body + b"x").hexdigest()
+            document["validation_data"] = {"os_hash_algo": "sha512", "os_hash_value": digest}
+        answer = self.send_json(caller, "POST", f"/v2/images/{image.id}/locations", document)
+        if not self.model.changes(caller, image):
+            self.refused(answer, caller, image, 409)
+        elif image.status != "queued":
+            self.done(answer, 409)
+        else:
+            self.done(answer, 202)
+            if stated != "wrong":
+                image.activate(body, elsewhere=True)
 
     # Calls that change images
 
@@ -342,10 +373,12 @@ class Service(RuleBasedStateMachine):
             self.done(answer, 204)
             image.members = {project: image.members.get(project, "pending") for project in wanted}
 
-    @rule(image_id=images, role=roles, project=projects, status=st.sampled_from(("accepted", "rejected", "pending")))
+    @rule(image_id=images, role=roles, project=projects, status=st.sampled_from(OPINIONS))
     def answer_member(self, image_id: str, role: str, project: str, status: str) -> None:
         """Only the member itself and administrators say what the member thinks."""
         image, caller = self.meet(image_id, role, has_members)
+        if role == "member" and caller.project:
+            project = caller.project
         answer = self.send_json(caller, "PUT", f"/v2/images/{image.id}/members/{project}", {"status": status})
         if not self.model.sees(caller, image) or not (caller.is_admin or caller.project == project):
             self.refused(answer, caller, image)
@@ -358,6 +391,8 @@ class Service(RuleBasedStateMachine):
     @rule(image_id=images, role=roles, version=versions, project=projects)
     def remove_member(self, image_id: str, role: str, version: str, project: str) -> None:
         image, caller = self.meet(image_id, role, has_members)
+        if role == "owner":
+            project = next(iter(sorted(image.members)), project)
         answer = self.send(caller, "DELETE", f"/{version}/images/{image.id}/members/{project}")
         if not self.model.changes(caller, image):
             self.refused(answer, caller, image)
@@ -416,17 +451,16 @@ class Service(RuleBasedStateMachine):
 
     @invariant()
     def lists_show_what_the_model_shows(self) -> None:
-        if self.unchanged():
-            return
-        for caller in CALLERS:
-            assert self.listed(caller, "/v1/images/detail?limit=1000") == self.model.listed_by_v1(caller)
-            assert self.listed(caller, "/v2/images?limit=1000") == self.model.listed_by_v2(caller)
-        assert self.listed(ADMIN, "/v1/images?limit=1000&is_public=none") == self.model.listed_by_v1(ADMIN, every=True)
+        """After every change to one caller, in turn; at the end to all of them."""
+        if self.changed():
+            self.turn += 1
+            self.check_lists(CALLERS[self.turn % len(CALLERS)])
 
-    @rule(caller=callers, hidden=st.booleans(), status=st.sampled_from(("accepted", "pending", "rejected", "all")), every=st.booleans())
-    def list_some(self, caller: Caller, status: str, *, hidden: bool, every: bool) -> None:
-        query = f"limit=1000&os_hidden={str(hidden).lower()}&member_status={status}{'&visibility=all' if every else ''}"
-        assert self.listed(caller, f"/v2/images?{query}") == self.model.listed_by_v2(caller, hidden=hidden, every=every, member_status=status)
+    @rule(caller=callers, hidden=st.booleans(), status=st.sampled_from((*OPINIONS, "all")), visibility=st.sampled_from(("", "all")) | visibilities)
+    def list_some(self, caller: Caller, status: str, visibility: str, *, hidden: bool) -> None:
+        asked = f"os_hidden={str(hidden).lower()}&member_status={status}{f'&visibility={visibility}' if visibility else ''}"
+        found = self.listed(caller, f"/v2/images?limit=1000&{asked}")
+        assert found == self.model.listed_by_v2(caller, hidden=hidden, visibility=visibility, member_status=status)
 
     @invariant()
     def statuses_go_only_the_ways_there_are(self) -> None:
@@ -443,11 +477,16 @@ class Service(RuleBasedStateMachine):
 
     # Short ways
 
-    def unchanged(self) -> bool:
-        """Nobody wrote to the database since this was asked last: no list can have changed."""
+    def check_lists(self, caller: Caller) -> None:
+        assert self.listed(caller, "/v1/images/detail?limit=1000") == self.model.listed_by_v1(caller)
+        assert self.listed(caller, "/v1/images?limit=1000&is_public=none") == self.model.listed_by_v1(caller, every=True)
+        assert self.listed(caller, "/v2/images?limit=1000") == self.model.listed_by_v2(caller)
+
+    def changed(self) -> bool:
+        """Somebody wrote to the database since this was asked last; if not, no list can be another."""
         before = self.version
         (self.version,) = self.watching.cursor().execute("PRAGMA data_version").fetchone()
-        return before == self.version
+        return before != self.version
 
     def create_v2(self, caller: Caller, name: str, visibility: str) -> Answer:
         document = {"name": name, "visibility": visibility, "disk_format": "raw", "container_format": "bare"}
@@ -459,6 +498,10 @@ class Service(RuleBasedStateMachine):
         image_id = str(document.get("image", document)["id"])
         self.model.images[image_id] = Image(image_id, caller.project, visibility, name)
         return image_id
+
+    def put_elsewhere(self, body: bytes) -> str:
+        """The URL of new data on the web server."""
+        return self.web.put(f"/{len(self.web.objects)}", body)
 
     def send_patch(self, caller: Caller, image_id: str, path: str, value: object) -> Answer:
         answer = self.apis[caller].patch(image_id, [{"op": "add", "path": f"/{path}", "value": value}])

@@ -31,7 +31,7 @@ CALLERS = (ADMIN, ALICE, BOB, CAROL, ANYBODY)
 
 @dataclass
 class Image:
-    """One image; ``members`` maps projects to what they think of it, ``body`` is what can be read."""
+    """One image; ``members`` maps projects to what they think of it, ``body`` is what can be read, from a web server where it is ``elsewhere``."""
 
     id: str
     owner: str | None
@@ -40,6 +40,7 @@ class Image:
     status: str = "queued"
     body: bytes | None = None
     staged: bytes | None = None
+    elsewhere: bool = False
     protected: bool = False
     hidden: bool = False
     tags: set[str] = field(default_factory=set)
@@ -56,8 +57,8 @@ class Image:
         self.tags.clear()
         self.properties.clear()
 
-    def store(self, body: bytes) -> None:
-        self.status, self.body = "active", body
+    def activate(self, body: bytes, *, elsewhere: bool = False) -> None:
+        self.status, self.body, self.elsewhere = "active", body, elsewhere
 
 
 @dataclass
@@ -84,20 +85,21 @@ class Model:
         """The ids that v1 lists; ``every``: an administrator asks for all, public or not."""
         return {image.id for image in self._live() if (every and caller.is_admin) or self._in_default(caller, image, set(image.members))}
 
-    def listed_by_v2(self, caller: Caller, *, hidden: bool = False, every: bool = False, member_status: str = "accepted") -> set[str]:
-        """The ids that v2 lists; ``every``: community images of others too."""
+    def listed_by_v2(self, caller: Caller, *, hidden: bool = False, visibility: str = "", member_status: str = "accepted") -> set[str]:
+        """The ids that v2 lists; community images of others only where ``visibility`` asks for them, or for "all"."""
         found = set()
+        every = visibility in {"community", "all"}
         for image in self._live():
             members = {project for project, status in image.members.items() if member_status in {status, "all"}}
             community = image.visibility == "community"
             shown = self._in_default(caller, image, members) or (caller.is_admin and not community) or (every and (community or caller.is_admin))
-            if shown and image.hidden == hidden:
+            if shown and image.hidden == hidden and visibility in {"", "all", image.visibility}:
                 found.add(image.id)
         return found
 
     def stored(self) -> dict[str, bytes]:
         """The contents of the store by id."""
-        return {image.id: image.body for image in self.images.values() if image.status in READABLE and image.body is not None}
+        return {image.id: image.body for image in self.images.values() if image.body is not None and not image.elsewhere}
 
     def staged(self) -> dict[str, bytes]:
         """The contents of the staging store by id."""

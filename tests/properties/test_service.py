@@ -7,20 +7,31 @@ to repeat one that fails.
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.properties.machine import Service
+from tests.web import Web, web
 
-SHORT = settings(max_examples=40, stateful_step_count=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
-LONG = settings(SHORT, max_examples=40, stateful_step_count=60, derandomize=False, print_blob=True)
+__all__ = ["web"]
+
+SHORT = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.generate, Phase.shrink),
+)
+LONG = settings(SHORT, max_examples=500, stateful_step_count=80, derandomize=False, print_blob=True)
 
 
-def test_service_after_any_sequence_of_calls_agrees_with_its_model() -> None:
-    run_state_machine_as_test(Service, settings=SHORT)
+@pytest.mark.timeout(900)  # seconds, most of which a failure takes until its sequence is a short one
+def test_service_after_any_sequence_of_calls_agrees_with_its_model(web: Web) -> None:
+    run_state_machine_as_test(lambda: Service(web), settings=SHORT)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_service_after_many_long_sequences_of_calls_agrees_with_its_model() -> None:
-    run_state_machine_as_test(Service, settings=LONG)
+def test_service_after_many_long_sequences_of_calls_agrees_with_its_model(web: Web) -> None:
+    run_state_machine_as_test(lambda: Service(web), settings=LONG)

@@ -16,6 +16,7 @@ from glance.service import image_data, images, staging
 from glance.service.data_sources import Body
 
 SIZE_HEADER = "x-openstack-image-size"
+STORE_HEADER = "x-image-meta-store"
 _SIZE = re.compile(r"[0-9]{1,19}")
 _LEGACY_RANGE = re.compile(r"bytes +([0-9]*-[0-9]*)/.*")
 
@@ -39,7 +40,8 @@ class Declared:
 def upload(request: Request, image_id: str) -> webob.Response:
     """PUT /images/{id}/file: the data of a queued image."""
     source, length = _sent(request)
-    images.attach(request.services, request.ctx, image_id, Body(source, length, on_failure="queued", match_format=True))
+    body = Body(source, length, _store(request), on_failure="queued", match_format=True)
+    images.attach(request.services, request.ctx, image_id, body)
     return no_content()
 
 
@@ -62,6 +64,12 @@ def download(request: Request, image_id: str) -> webob.Response:
     return response
 
 
+def _store(request: Request) -> str | None:
+    """The store that a client chooses. Another name means nothing: clients send one to sites that offer no choice, too."""
+    name = request.headers.get(STORE_HEADER)
+    return name if name in request.services.stores.names else None
+
+
 def _sent(request: Request) -> tuple[ByteSource, int | None]:
     """The data that a request brings, and how many bytes they are, None for chunks. Raises ContentTypeUnsupported, ContentEncodingUnsupported,
     Invalid."""
@@ -70,8 +78,7 @@ def _sent(request: Request) -> tuple[ByteSource, int | None]:
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise errors.ContentEncodingUnsupported
     source: ByteSource = request.environ["wsgi.input"]
-    chunked = "HTTP_TRANSFER_ENCODING" in request.environ
-    length = None if chunked else request.content_length or 0
+    length = request.data_length if request.has_data else 0
     declared = request.headers.get(SIZE_HEADER)
     if declared is not None:
         if not _SIZE.fullmatch(declared):

@@ -47,8 +47,8 @@ def update(request: Request, image_id: str) -> webob.Response:
     operations = patch.parse(request)
     image = images.get(request.services, request.ctx, image_id, strict=True)
     if any(operation.attribute == "locations" for operation in operations):
-        return json_response(_view(request, locations.update(request, image_id, operations)))
-    changes = patch.apply(image, operations, schemas.of_request(request))
+        return json_response(_view(request, locations.apply(request, image_id, operations)))
+    changes = patch.apply(image, operations, request.image_schema)
     return json_response(_view(request, images.update(request.services, request.ctx, image_id, changes, strict=True)))
 
 
@@ -95,7 +95,7 @@ def _view(request: Request, image: Image) -> dict[str, Any]:
 def _draft(request: Request) -> Image:
     """The image that a body describes. Raises BodyMalformed, Forbidden, InvalidValue."""
     sent = request.json_object()
-    schema = schemas.of_request(request)
+    schema = request.image_schema
     for name, value in sent.items():
         schemas.refuse_unwritable(name)
         schemas.check(name, value, schema["properties"].get(name, schemas.CUSTOM))

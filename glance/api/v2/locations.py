@@ -50,7 +50,7 @@ def register(request: Request, image_id: str) -> webob.Response:
     return webob.Response(status=202, content_type=None)
 
 
-def update(request: Request, image_id: str, operations: Sequence[patch.Operation]) -> Image:
+def apply(request: Request, image_id: str, operations: Sequence[patch.Operation]) -> Image:
     """What PATCH of an image makes of it where its operations are about locations: all of them, since these are a request of their own."""
     for operation in operations:
         if not request.settings.show_locations:
@@ -70,7 +70,8 @@ def _step(operation: patch.Operation) -> LocationStep:
             return ReplaceLocations(tuple(map(_stated, operation.value)))
         case "remove", (position,):
             return RemoveLocation(int(position) if _POSITION.fullmatch(position) else None)
-    raise errors.Invalid(reason=f"Invalid JSON pointer for this resource: {operation.name} takes another one.")
+    wanted = "/locations" if operation.name == "replace" else "/locations/POSITION"
+    raise errors.Invalid(reason=f"Invalid JSON pointer for this resource: {operation.name} takes {wanted}.")
 
 
 def _number(position: str) -> int:

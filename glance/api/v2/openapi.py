@@ -34,7 +34,7 @@ _IMAGE = (errors.ImageNotFound,)
 _CHANGE = (*_IMAGE, errors.ReadOnlyContext, errors.ImageForbidden, errors.StatusConflict)
 _BODY = (errors.BodyMalformed, errors.ClientDisconnected, errors.LimitExceeded)
 _UPLOAD = (
-    *(*_IMAGE, errors.ImageForbidden, errors.NotQueued, errors.ContentTypeUnsupported, errors.UploadLost),
+    *(*_IMAGE, errors.ImageForbidden, errors.NotQueued, errors.ContentTypeUnsupported, errors.ContentEncodingUnsupported, errors.UploadLost),
     *(errors.ImageTooLarge, errors.StreamTooLarge, errors.StorageFull, errors.StoreUnavailable),
 )
 
@@ -55,6 +55,7 @@ def _parameter(name: str, place: str, description: str, schema: Schema) -> Schem
 
 
 _SIZE = _parameter("x-openstack-image-size", "header", "Bytes that the data have.", {"type": "integer", "minimum": 0})
+_STORE = _parameter("x-image-meta-store", "header", "The store, where the site has several.", TEXT)
 _RANGE = _parameter("Range", "header", "The part of the data that is wanted, bytes=FIRST-LAST.", {**TEXT, "pattern": "^bytes=[0-9]*-[0-9]*$"})
 _FILTERS = (
     *(_parameter(name, "query", description, schema) for name, (description, schema) in query.PARAMETERS.items()),
@@ -78,8 +79,13 @@ OPERATIONS: dict[str, Operation] = {
         parameters=(_RANGE,),
         raises=(*_IMAGE, errors.ImageDeactivated, errors.ImageDataMissing, errors.RangeNotSatisfiable, errors.StoreUnavailable),
     ),
-    "image_data.upload": Operation({204: None}, {DATA_TYPE: "data"}, (_SIZE,), (*_UPLOAD, errors.FormatMissing, errors.StoreReadOnly)),
-    "image_data.stage": Operation({204: None}, {DATA_TYPE: "data"}, (_SIZE,), _UPLOAD),
+    "image_data.upload": Operation(
+        {204: None},
+        {DATA_TYPE: "data"},
+        (_SIZE, _STORE),
+        (*_UPLOAD, errors.FormatMissing, errors.DataFormatMismatch, errors.ImageUnsafe, errors.StoreReadOnly),
+    ),
+    "image_data.stage": Operation({204: None}, {DATA_TYPE: "data"}, (_SIZE,), (*_UPLOAD, errors.MethodUnavailable)),
     "locations.index": Operation({200: "locations"}, raises=_IMAGE),
     "locations.register": Operation({202: None}, {JSON: "new_location"}, raises=(*_CHANGE, *_BODY, errors.Conflict, errors.FormatMissing)),
     "members.index": Operation({200: "members"}, raises=(*_IMAGE, errors.NotShared)),
@@ -175,7 +181,7 @@ def _error_content() -> Schema:
 
 def _components(request: Request) -> dict[str, Schema]:
     """What bodies are, by name. An answer has all attributes of the service's own; a request those that clients set."""
-    image, member = schemas.of_request(request), schemas.member()
+    image, member = request.image_schema, schemas.member(request.settings)
     writable = {name: schema for name, schema in image["properties"].items() if not schema.get("readOnly") and not schemas.is_reserved(name)}
     return {
         "image": {**_object(image["properties"], required=schemas.CORE), "additionalProperties": schemas.CUSTOM},

@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 from urllib.parse import urlencode
 
 from glance import errors
@@ -29,8 +30,8 @@ _RANGES: dict[str, tuple[str, Operator]] = {
     **{f"{name}_max": (name, "lte") for name in _NUMBERS},
 }
 _TIME_OPERATORS: tuple[Operator, ...] = ("gt", "gte", "lt", "lte", "eq", "neq")
-_DIRECTIONS: tuple[Direction, ...] = ("asc", "desc")
-_MEMBER_STATUSES: dict[str, MemberStatus | None] = {"pending": "pending", "accepted": "accepted", "rejected": "rejected", "all": None}
+_DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+_MEMBER_STATUSES: dict[str, MemberStatus | None] = {**{status: status for status in get_args(MemberStatus)}, "all": None}
 
 _NUMBER: Schema = {"type": "integer", "minimum": 0}
 _WORD: Schema = {"type": "string"}

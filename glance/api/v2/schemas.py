@@ -5,11 +5,11 @@ What is served is what is enforced.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import fields
-from types import NoneType
-from typing import Any
+from typing import Any, get_args
 
 import webob
 import webob.exc
@@ -18,23 +18,25 @@ from jsonschema.exceptions import best_match
 
 from glance import errors
 from glance.api.request import Request, json_response
-from glance.api.settings import CustomProperties
+from glance.api.settings import ApiSettings
 from glance.model import tags
 from glance.model.attributes import ATTRIBUTES, Attribute
 from glance.model.formats import Formats
-from glance.model.image import Image
+from glance.model.image import Image, MemberStatus
 from glance.model.status import STATUSES
 from glance.model.visibility import VISIBILITIES
 
 Schema = dict[str, Any]
 
-UUID = "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$"
-MEMBER_STATUSES = ("pending", "accepted", "rejected")
+_UUID = "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$"
+#: Images that were made before a service counted in integers keep their ids.
+_INTEGER_OR_UUID = f"^[1-9][0-9]*$|{_UUID}"
+MEMBER_STATUSES = get_args(MemberStatus)
 
 #: Core attributes that this version shows: a deleted image is never seen.
 SHOWN = tuple(attribute for attribute in ATTRIBUTES if attribute.name not in {"deleted", "deleted_at"})
 LINKS = {"self": "Path of the image.", "file": "Path of its data.", "schema": "Path of the schema that describes it."}
-#: Names that stand for something else here, in this increment or in later ones.
+#: Names that stand for something else here.
 RESERVED = frozenset({"location", "locations", "deleted", "deleted_at"})
 RESERVED_PREFIX = "os_glance"
 READ_ONLY = frozenset(
@@ -75,30 +77,25 @@ _NULLABLE = frozenset(field.name for field in fields(Image) if field.default is 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def image(formats: Formats, custom: CustomProperties | None = None) -> Schema:
-    """The schema of an image: ``formats`` are those that the service accepts, ``custom`` is what the operator says of custom properties."""
+def image(formats: Formats, settings: ApiSettings) -> Schema:
+    """The schema of an image: with the ``formats`` that the service accepts, its kind of ids, and custom properties as its operator describes."""
     links = [{"rel": "self", "href": "{self}"}, {"rel": "enclosure", "href": "{file}"}, {"rel": "describedby", "href": "{schema}"}]
-    document: Schema = {"name": "image", "properties": {**_core(formats), **LOCATIONS}, "additionalProperties": CUSTOM, "links": links}
-    if custom is not None:
-        # Clients take what is not base for a custom property: it may be removed.
-        document["properties"] |= {name: {**schema, "is_base": False} for name, schema in custom.schemas.items()}
-        if custom.required:
-            document["required"] = list(custom.required)
+    document: Schema = {"name": "image", "properties": {**_core(formats, settings), **LOCATIONS}, "additionalProperties": CUSTOM, "links": links}
+    custom = settings.custom_properties
+    # Clients take what is not base for a custom property: it may be removed.
+    document["properties"] |= {name: {**schema, "is_base": False} for name, schema in custom.schemas.items()}
+    if custom.required:
+        document["required"] = list(custom.required)
     return document
 
 
-def of_request(request: Request) -> Schema:
-    """``image`` as the service of a request has it."""
-    return image(request.services.formats, request.settings.custom_properties)
-
-
-def member() -> Schema:
+def member(settings: ApiSettings) -> Schema:
     """The schema of a membership."""
     return {
         "name": "member",
         "properties": {
             "member_id": {"description": "Project that the image is shared with.", "type": "string"},
-            "image_id": {"description": "Identifier of the image.", "type": "string", "pattern": UUID},
+            "image_id": {"description": "Identifier of the image.", "type": "string", "pattern": _id_pattern(settings)},
             "created_at": {"description": "When the image was shared, UTC.", "type": "string"},
             "updated_at": {"description": "When the membership last changed, UTC.", "type": "string"},
             "status": {"description": "What the project thinks of the image.", "type": "string", "enum": list(MEMBER_STATUSES)},
@@ -110,21 +107,21 @@ def member() -> Schema:
 def _images(request: Request) -> Schema:
     text = {"type": "string"}
     links = [{"rel": "first", "href": "{first}"}, {"rel": "next", "href": "{next}"}, {"rel": "describedby", "href": "{schema}"}]
-    properties = {"images": {"type": "array", "items": of_request(request)}, "first": text, "next": text, "schema": text}
+    properties = {"images": {"type": "array", "items": request.image_schema}, "first": text, "next": text, "schema": text}
     return {"name": "images", "properties": properties, "links": links}
 
 
-def _members() -> Schema:
-    properties = {"members": {"type": "array", "items": member()}, "schema": {"type": "string"}}
+def _members(request: Request) -> Schema:
+    properties = {"members": {"type": "array", "items": member(request.settings)}, "schema": {"type": "string"}}
     return {"name": "members", "properties": properties, "links": [{"rel": "describedby", "href": "{schema}"}]}
 
 
 #: The schemas that are served, by name.
 SCHEMAS: dict[str, Callable[[Request], Schema]] = {
-    "image": of_request,
+    "image": lambda request: request.image_schema,
     "images": _images,
-    "member": lambda request: member(),  # noqa: ARG005
-    "members": lambda request: _members(),  # noqa: ARG005
+    "member": lambda request: member(request.settings),
+    "members": _members,
 }
 
 
@@ -175,20 +172,41 @@ def _reason(name: str, error: ValidationError) -> str:
             return "Cannot be a negative value"
         case "maximum":
             return f"'{name}' value out of range, must not exceed {wanted}."
+        case "required":
+            return f"It needs {', '.join(wanted)}."
+        case "dependencies":
+            return f"It needs all or none of {', '.join(wanted)}."
+        case "additionalProperties":
+            return f"It may have only {', '.join(error.schema['properties'])}."
     return f"It does not fulfil {error.validator}: {wanted}."
 
 
 def _invalid(name: str, value: Any, reason: str) -> errors.InvalidValue:
-    shown = str(value)[:64] if isinstance(value, str | int | float | NoneType) else type(value).__name__
-    return errors.InvalidValue(value=shown, attribute=name[:64], reason=reason)
+    return errors.InvalidValue(value=_shown(value), attribute=name[:64], reason=reason)
 
 
-def _core(formats: Formats) -> dict[str, Schema]:
+def _shown(value: Any) -> str:
+    """A value as JSON names it; of one that has parts the type."""
+    match value:
+        case str():
+            return value[:64]
+        case dict():
+            return "object"
+        case list():
+            return "array"
+    return json.dumps(value)[:64]
+
+
+def _core(formats: Formats, settings: ApiSettings) -> dict[str, Schema]:
     links = {name: {"description": doc, "type": "string", "readOnly": True} for name, doc in LINKS.items()}
-    return {**{attribute.name: _attribute(attribute, formats) for attribute in SHOWN}, "tags": TAGS, **links}
+    return {**{attribute.name: _attribute(attribute, formats, settings) for attribute in SHOWN}, "tags": TAGS, **links}
 
 
-def _attribute(attribute: Attribute, formats: Formats) -> Schema:
+def _id_pattern(settings: ApiSettings) -> str:
+    return _INTEGER_OR_UUID if settings.integer_ids else _UUID
+
+
+def _attribute(attribute: Attribute, formats: Formats, settings: ApiSettings) -> Schema:
     kind = _NAMED_KINDS[attribute.kind]
     nullable = attribute.name in _NULLABLE and attribute.kind != "time"
     schema: Schema = {"description": attribute.doc, "type": ["null", kind] if nullable else kind}
@@ -203,7 +221,7 @@ def _attribute(attribute: Attribute, formats: Formats) -> Schema:
     if attribute.name in enums:
         schema["enum"] = enums[attribute.name]
     elif attribute.name == "id":
-        schema["pattern"] = UUID
+        schema["pattern"] = _id_pattern(settings)
     elif attribute.kind == "text":
         schema["maxLength"] = attribute.limit
     elif attribute.kind == "integer":
@@ -212,4 +230,4 @@ def _attribute(attribute: Attribute, formats: Formats) -> Schema:
 
 
 #: Attributes that are the service's own; all others are custom properties, also those that the operator describes.
-CORE = frozenset(_core(Formats()))
+CORE = frozenset({*(attribute.name for attribute in SHOWN), "tags", *LINKS})

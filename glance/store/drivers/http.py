@@ -81,6 +81,7 @@ class HttpStore:
                 return HttpBlob(self.name, None, 0)
             response = self._request("GET", location, _range(offset, length))
         except errors.SourceRefused:
+            LOG.warning("The store '%s' may not connect to where data are: see allowed_source_networks and allowed_source_ports.", self.name)
             raise errors.StoreUnavailable(store=self.name) from None
         try:
             return self._blob(response, offset, length)

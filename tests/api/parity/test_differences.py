@@ -149,7 +149,7 @@ def _hidden(look: Look) -> object:
 
 OBSERVATIONS: dict[str, Callable[[Look], object]] = {
     "status after an upload that failed": lambda look: V2Client(look.mine).show(failed_upload(look)).status,
-    "sending the data once more": _second_try,
+    "sending the data again after that": _second_try,
     "answer to an upload": lambda look: look.send_data(look.create()).status,
     "reading data while there are none": lambda look: look.read(look.mine, look.create()).status,
     "reading data of a deactivated image as administrator": _deactivated,

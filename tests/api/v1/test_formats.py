@@ -42,3 +42,10 @@ def test_copy_when_its_data_are_unsafe_then_killed(api: Api, data: bytes, status
     with served(source) as port:
         api.request("POST", "/v1/images", {**BARE_QCOW2, "x-image-meta-id": ID, "x-glance-api-copy-from": f"http://127.0.0.1:{port}/one"})
     assert (api.show(ID)["x-image-meta-status"], len(list(api.images.iterdir()))) == (status, int(status == "active"))
+
+
+def test_container_when_its_data_were_not_inspected_then_never_bare(api: Api) -> None:
+    image_id = api.create({**BARE_QCOW2, "x-image-meta-container_format": "ova"}, qcow2(*BACKED))
+    refused = api.request("PUT", f"/v1/images/{image_id}", {"x-image-meta-container_format": "bare"})
+    assert (refused.status, "container_format" in refused.text) == (403, True)
+    assert api.request("PUT", f"/v1/images/{image_id}", {"x-image-meta-container_format": "ovf"}).status == 200

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from glance.context import unauthenticated
+from glance.model.image import Upload
 from tests.api.conftest import DATA, RAW, Api
 
 
@@ -149,3 +151,11 @@ def test_error_when_it_quotes_the_client_then_html_is_escaped(api: Api) -> None:
     answer = api.request("POST", "/v1/images", {**RAW, "x-image-meta-disk_format": "<script>", "Accept": "text/html"})
     assert b"<script>" not in answer.body
     assert b"&lt;script&gt;" in answer.body
+
+
+def test_size_when_data_are_being_stored_then_fixed(api: Api) -> None:
+    image_id = api.create()
+    api.services.registry.uploads.start(unauthenticated(), Upload(image_id, "attempt", "file", "host/boot/1/2"))
+    for header, value in (("x-image-meta-size", "7"), ("x-image-meta-checksum", "ab" * 16)):
+        assert api.request("PUT", f"/v1/images/{image_id}", {header: value}).status == 403
+    assert api.request("PUT", f"/v1/images/{image_id}", {"x-image-meta-name": "new"}).status == 200

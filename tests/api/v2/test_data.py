@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from glance.service import Limits
+from glance.store.drivers.memory import MemoryStore
+from glance.store.stores import StoreSet
 from tests.api.conftest import DATA, Api
 
 BYTES = b"0123456789"
@@ -80,9 +82,21 @@ def test_upload_when_formats_are_missing_then_400_and_queued(api: Api) -> None:
     assert api.get(f"/v2/images/{image_id}")["status"] == "queued"
 
 
-def test_upload_when_a_store_is_named_then_it_is_ignored_where_there_is_no_choice(api: Api) -> None:
+def test_upload_when_a_store_is_named_that_there_is_not_then_it_is_ignored(api: Api) -> None:
     image_id = api.new()
     assert api.request("PUT", f"/v2/images/{image_id}/file", {**DATA, "x-image-meta-store": "zz"}, BYTES).status == 204
+    assert [path.name for path in api.images.iterdir()] == [image_id]
+
+
+def test_upload_when_one_of_several_stores_is_named_then_kept_there(make_api: Callable[..., Api]) -> None:
+    stores = make_api().services.stores
+    both = StoreSet([*(stores.get(name) for name in stores.names), MemoryStore("memory")], "file", stores.staging)
+    api = make_api(stores=both)
+    kept, refused = api.new(), api.new()
+    assert api.request("PUT", f"/v2/images/{kept}/file", {**DATA, "x-image-meta-store": "memory"}, BYTES).status == 204
+    assert (list(api.images.iterdir()), api.request("GET", f"/v2/images/{kept}/file").body) == ([], BYTES)
+    answer = api.request("PUT", f"/v2/images/{refused}/file", {**DATA, "x-image-meta-store": "http"}, BYTES)
+    assert (answer.status, "'http' only reads" in answer.text, api.get(f"/v2/images/{refused}")["status"]) == (410, True, "queued")
 
 
 def test_download_when_there_is_no_data_then_204(api: Api) -> None:

@@ -350,10 +350,17 @@ def test_add_when_this_service_stored_the_data_then_they_are_read_and_must_be_th
     assert unchanged(open_api, image_id, before)
     assert add(open_api, image_id, at(web.put("/same", BYTES), {"os_hash_algo": "sha512", "os_hash_value": SHA512, "checksum": MD5})).status == 200
     assert web.reads == 2
-    assert remove(open_api, image_id, 0).status == 200
-    image = open_api.get(f"/v2/images/{image_id}")
-    assert (image["locations"][0]["url"], image["os_hash_value"]) == (web.url("/same"), SHA512)
-    assert list(open_api.images.glob(image_id)) == []
+    assert urls(open_api, image_id)[1:] == [web.url("/same")]
+
+
+def test_remove_when_only_data_of_others_would_remain_then_403(open_api: Api, web: Web) -> None:
+    """What is elsewhere can change at any time, under digests that this service vouched for (CVE-2022-4134)."""
+    image_id = open_api.new(BYTES)
+    assert add(open_api, image_id, at(web.put("/same", BYTES))).status == 200
+    before = open_api.get(f"/v2/images/{image_id}")
+    answer = remove(open_api, image_id, 0)
+    assert (answer.status, "the only data that this service wrote" in answer.text, unchanged(open_api, image_id, before)) == (403, True, True)
+    assert remove(open_api, image_id, 1).status == 200
     assert open_api.request("GET", f"/v2/images/{image_id}/file").body == BYTES
 
 

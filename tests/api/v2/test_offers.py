@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 
+from glance.api.settings import ApiSettings
 from tests.api.conftest import Api
 
 
@@ -29,6 +31,13 @@ def test_schema_of_images_then_describes_every_field_that_is_sent(api: Api) -> N
     listed = api.get("/v2/schemas/images")
     assert listed["properties"]["images"]["items"] == schema
     assert [link["rel"] for link in listed["links"]] == ["first", "next", "describedby"]
+
+
+def test_schemas_when_ids_are_integers_then_fit_them_and_those_from_before(make_api: Callable[..., Api]) -> None:
+    older = make_api().new()
+    counting = make_api(settings=ApiSettings(integer_ids=True))
+    for schema in (counting.get("/v2/schemas/image")["properties"]["id"], counting.get("/v2/schemas/member")["properties"]["image_id"]):
+        assert [value for value in ("1", "20", older, "0", "07", "x", "1-2", f"1{older}") if fits(value, schema)] == ["1", "20", older]
 
 
 def fits(value: object, schema: dict[str, object]) -> bool:

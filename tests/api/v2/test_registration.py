@@ -198,6 +198,25 @@ def test_register_when_the_body_is_wrong_then_400_and_nothing_changes(api: Api, 
     assert found(api, image_id) == ("queued", NOTHING)
 
 
+TEXTS: dict[str, tuple[dict[str, object], str]] = {
+    "no URL": ({}, "Invalid value 'object' for parameter 'location': It needs url."),
+    "another member": ({"url": "http://host/x", "metadata": {}}, "It may have only url, validation_data."),
+    "algorithm alone": (
+        {"url": "http://host/x", "validation_data": {"os_hash_algo": "sha512"}},
+        "It needs all or none of os_hash_algo, os_hash_value.",
+    ),
+    "hashes are a list": (
+        {"url": "http://host/x", "validation_data": []},
+        "Invalid value 'array' for parameter 'location': It must be of type object.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "text"), TEXTS.values(), ids=TEXTS)
+def test_register_when_the_body_is_wrong_then_the_answer_says_so_in_terms_of_json(api: Api, body: dict[str, object], text: str) -> None:
+    assert text in api.send_json("POST", f"/v2/images/{api.new()}/locations", body).text
+
+
 def test_register_when_the_value_is_too_short_then_the_answer_says_how_long_it_is(api: Api, web: Web) -> None:
     answer = register(api, api.new(), web.put("/x", BYTES), {**RIGHT, "os_hash_value": "00"})
     assert "os_hash_value: (00) is not the correct size for (sha512) (should be (64) bytes)" in answer.text

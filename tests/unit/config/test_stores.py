@@ -82,6 +82,9 @@ def test_import_methods_when_one_is_unknown_then_refused_by_name(tmp_path: Path)
         ["[glance_store]", "stores = rbd"],
         ["[glance_store]", "filesystem_store_file_perm = rw"],
         ["allowed_source_ports = 80, http"],
+        ["allowed_source_ports = 80-65536"],
+        ["allowed_source_ports = 90-80"],
+        ["allowed_source_ports = 0"],
         ["node_staging_uri = /var/lib/glance/staging"],
         ["node_staging_uri = http://host/staging"],
         ["node_staging_uri = file://host/staging"],
@@ -93,6 +96,17 @@ def test_make_when_options_are_wrong_then_ends_with_exit_3(tmp_path: Path, lines
     with pytest.raises(errors.StoreMisconfigured) as raised:
         make(tmp_path, *lines)
     assert raised.value.exit_status == 3
+
+
+def test_stage_when_the_directory_cannot_be_made_then_unavailable_and_the_log_names_the_option(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "staging").write_text("a file")
+
+    with pytest.raises(errors.StoreUnavailable):
+        make(tmp_path).staging.add(unauthenticated(), "one", [b"data"], 4)
+
+    assert "node_staging_uri" in caplog.text
 
 
 def test_check_when_the_directory_cannot_be_made_then_ends_with_exit_3(tmp_path: Path) -> None:

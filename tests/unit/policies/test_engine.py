@@ -118,6 +118,19 @@ def test_allows_when_the_file_appears_or_goes_then_follows(tmp_path: Path) -> No
     assert policy.allows("add_image", MEMBER, {})
 
 
+def test_file_when_missing_then_the_log_warns_that_only_defaults_count(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    warning = "There is no policy file {}: only the default rules count."
+    PolicyEngine(tmp_path / "polcy.yaml")
+    assert caplog.messages == [warning.format(tmp_path / "polcy.yaml")]
+
+    policy = engine(tmp_path, "{}", clock=clock)
+    (tmp_path / "policy.json").unlink()
+    clock.now = 2
+    policy.allows("add_image", MEMBER, {})
+    assert caplog.messages[1:] == [warning.format(tmp_path / "policy.json")]
+
+
 @pytest.mark.parametrize("text", ["{", "- a list", '{"add_image": 3}', '{"add_image": "rule:b", "b": "not rule:add_image"}', "\x00"])
 def test_file_when_unusable_then_start_fails_and_a_running_service_keeps_its_rules(tmp_path: Path, text: str) -> None:
     with pytest.raises(errors.ConfigurationError, match=r"policy\.json cannot be used"):
