@@ -24,8 +24,11 @@ RAW = "raw"
 GPT = "gpt"
 ISO = "iso"
 
-#: Bytes that inspectors are fed at a time. Some look at their first piece only; the longest header, a descriptor of VMDK, is shorter than this.
-BLOCK = 1024 * 1024
+#: Bytes that inspectors are fed at a time. Some look at their first piece only.
+BLOCK = 64 * 1024
+
+#: The first piece of a stream that begins as text: it may be a descriptor of VMDK, which is shorter than this and is looked at whole.
+TEXT_BLOCK = 1024 * 1024
 
 #: A shorter stream is inspected as if empty lines followed up to here. Readers of disks go on behind the end of a file, so a header that is cut
 #: short has its effect; and a stream of text must remain one, since descriptors of VMDK are text.
@@ -65,7 +68,7 @@ class Uninspected(Watcher):
 
 
 class FormatInspection(Watcher):
-    """One upload. Holds less than two blocks beside what inspectors keep, which is bounded too."""
+    """One upload. Holds one piece of the stream at most, beside what inspectors keep, which is bounded too."""
 
     def __init__(self, image: Image, settings: InspectorSettings, *, must_match: bool) -> None:
         self._image = image
@@ -90,9 +93,13 @@ class FormatInspection(Watcher):
         if not self._hungry:
             return
         self._held += chunk
-        while len(self._held) >= BLOCK:
-            self._feed(bytes(self._held[:BLOCK]))
-            del self._held[:BLOCK]
+        size = BLOCK if self._begun or b"\0" in self._held[:BLOCK] else TEXT_BLOCK
+        while len(self._held) >= size:
+            self._feed(bytes(self._held[:size]))
+            del self._held[:size]
+            size = BLOCK
+        if not self._hungry:
+            self._held.clear()
 
     def finish(self) -> None:
         rest = bytes(self._held)
