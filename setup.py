@@ -29,7 +29,13 @@ setup(
     packages=find_packages(include=["glance", "glance.*"]),
     package_data={"glance": ["py.typed", "db/migrations/*.mako", "config/etc/*"]},
     install_requires=requirements(),
-    extras_require={"messaging": ["oslo.messaging>=18.3"], "mysql": ["PyMySQL>=1.1"], "postgresql": ["psycopg[binary]>=3.1"]},
+    extras_require={
+        "messaging": ["oslo.messaging>=18.3"],
+        "mysql": ["PyMySQL>=1.1"],
+        "postgresql": ["psycopg[binary]>=3.1"],
+        "s3": ["boto3>=1.36"],
+        "swift": ["keystoneauth1>=5.6", "python-swiftclient>=4.6"],
+    },
     entry_points={
         "console_scripts": [
             "glance-api = glance.cmd.api:main",
@@ -41,6 +47,8 @@ setup(
             "file = glance.store.drivers.file:FileStore",
             "http = glance.store.drivers.http:HttpStore",
             "memory = glance.store.drivers.memory:MemoryStore",
+            "s3 = glance.store.drivers.s3.store:S3Store",
+            "swift = glance.store.drivers.swift.store:SwiftStore",
         ],
     },
 )

@@ -10,6 +10,7 @@ import pytest
 from glance.interfaces import Registry
 from glance.testing.servers import Glance
 from tests.services import make_registry
+from tests.swift_server import SwiftServer
 
 Options = dict[str, dict[str, str]]
 
@@ -35,6 +36,13 @@ def glance(tmp_path_factory: pytest.TempPathFactory, local_sources: Options) -> 
 def trusted_glance(tmp_path_factory: pytest.TempPathFactory, local_sources: Options) -> Iterator[Glance]:
     """A service that believes the identity headers of a proxy in front of it."""
     with Glance(tmp_path_factory.mktemp("trusted"), flavor="trusted-auth", api_options=local_sources) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def swift_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServer]:
+    """A real Swift with its S3 interface, shared by all tests that keep to containers of their own."""
+    with SwiftServer(tmp_path_factory.mktemp("swift")) as running:
         yield running
 
 

@@ -13,7 +13,22 @@ from pathlib import Path
 from oslo_config import cfg
 
 from glance import __version__, errors
-from glance.config import access, database, files, images, listening, locations, logs, notifications, pipelines, registry, stores, unavailable
+from glance.config import (
+    access,
+    database,
+    files,
+    images,
+    listening,
+    locations,
+    logs,
+    notifications,
+    pipelines,
+    registry,
+    s3,
+    stores,
+    swift,
+    unavailable,
+)
 from glance.config.sections import DEFAULT, Configuration, Section
 
 API = "glance-api"
@@ -35,6 +50,8 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         stores.SOURCES,
         stores.STAGING,
         stores.STORES,
+        s3.SECTION,
+        swift.SECTION,
         database.SECTION,
         images.FORMATS,
         notifications.EVENTS,

@@ -10,6 +10,7 @@ from pathlib import Path
 from oslo_config import cfg
 
 from glance import errors
+from glance.config import s3, swift
 from glance.config.sections import Section, also_in_default
 from glance.egress import Egress, EgressSettings
 from glance.interfaces import Store
@@ -26,8 +27,8 @@ STORES = Section(
             "stores",
             default=["file", "http"],
             deprecated_opts=also_in_default("stores", "known_stores"),
-            help="Stores to enable: file, http. The class names of older releases (glance.store.filesystem.Store) are understood, and stores that "
-            "are not installed are skipped with a warning.",
+            help="Stores to enable: file, http, s3, swift. The class names of older releases (glance.store.filesystem.Store) are understood, and "
+            "stores that are not installed are skipped with a warning.",
         ),
         cfg.StrOpt("default_store", default="file", deprecated_opts=also_in_default("default_store"), help="Store for images that name none."),
         cfg.StrOpt(
@@ -136,6 +137,10 @@ def _make_store(name: str, conf: cfg.ConfigOpts, egress: Egress) -> Store:
     driver: Callable[..., Store] = load_driver(name)
     if name == "file":
         return driver(name, _file_settings(conf))
+    if name == "s3":
+        return driver(name, s3.read(conf.glance_store))
+    if name == "swift":
+        return driver(name, swift.read(conf.glance_store))
     return driver(name, egress) if name == "http" else driver(name)
 
 

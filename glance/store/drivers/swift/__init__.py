@@ -1,0 +1,1 @@
+"""Image data as objects of Swift."""
