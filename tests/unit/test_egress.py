@@ -1,167 +1,19 @@
-"""The egress guard: what it refuses without a single connection, and what it lets through."""
+"""The egress guard: what it lets through, and how. What it refuses, form by form: ``tests/api/test_forbidden_addresses.py``."""
 
 import ipaddress
 import itertools
 import re
 import socket
-import ssl
-import threading
 import time
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from glance import errors
 from glance.egress import Egress, EgressSettings, shown
+from tests.canaries import CANARY, PERMITTED, FakeDns, canaries, listen, only_loopback, reply
+from tests.certificates import certificate
 
-#: A permitted place and the canary's; both are loopback, opened by the test alone.
-PERMITTED = "127.0.0.2"
-CANARY = "127.0.0.1"
-
-HOSTS = [
-    "127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "00000177.0.0.1", "017700000001", "127.0.0.1.", "localhost",
-    "localhost.", "LOCALHOST", "0", "0.0.0.0", "[::]", "[::1]", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]",
-    "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fe80::1%25lo]", "[fe80::1]", "[fc00::1]", "[fd00:ec2::254]", "169.254.169.254",
-    "[::ffff:169.254.169.254]",
-    "100.64.0.1", "10.0.0.1", "172.16.0.1", "192.168.0.1", "192.0.0.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255",
-    "\uff11\uff12\uff17.0.0.1", "\u2460\u2461\u2466.\u24ea.\u24ea.\u2460", "127\u30020\u30020\u30021", "good@127.0.0.1", "good:80@127.0.0.1",
-    "good#@127.0.0.1", "good\\@127.0.0.1", "127.0.0.1\t",
-    "127.0.0.1\\good", "good\\.127.0.0.1", "inward", "inward.", "both", "mapped", "sixes", "canonical.example", "public.site.example",
-    "unknown.example",
-    "[64:ff9b:1::7f00:1]", "[2001::7f00:1]", "[2001:db8::1]", "[ff02::1]", "[3fff::1]", "[::ffff:8.8.8.8]", "192.88.99.1", "198.51.100.1",
-    "203.0.113.5",
-    "", "[", "[]", "[127.0.0.1]", "[::1", "::1", ".", "..", "a..b", "-a", "a b", "a%2eb", "good%00", "good\r\nX: y", "x" * 64 + ".example",
-]  # fmt: skip
-
-#: What a FAKEDNS answers; the guard must not depend on how the real one reads strange numbers.
-NAMES = {
-    "localhost": ["127.0.0.1", "::1"],
-    "good": ["8.8.8.8"],
-    "inward": ["127.0.0.1"],
-    "both": ["8.8.8.8", "127.0.0.1"],
-    "mapped": ["::ffff:127.0.0.1"],
-    "sixes": ["::1"],
-    "canonical.example": ["fe80::1%lo"],
-    "public.site.example": ["198.41.0.4"],
-    "permitted.example": [PERMITTED],
-    "other.example": [PERMITTED],
-}
-
-
-class FakeDns:
-    """A resolver like ``socket.getaddrinfo``: a name's answers by query, the last one for ever. Reads numbers as the C library does."""
-
-    def __init__(self, **changing):
-        self.changing = changing
-        self.asked = []
-
-    def __call__(self, host, port, *, type):
-        self.asked.append(host)
-        addresses = self._next(host) if host in self.changing else NAMES.get(host) or self._numeric(host)
-        return [(socket.AF_INET6 if ":" in one else socket.AF_INET, type, 6, "", (one, port)) for one in addresses]
-
-    def _next(self, host):
-        answers = self.changing[host]
-        return answers.pop(0) if len(answers) > 1 else answers[0]
-
-    def _numeric(self, host):
-        try:
-            return [socket.inet_ntoa(socket.inet_aton(host))]
-        except OSError:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from None
-
-
-class Listener:
-    """Counts the connections to an address, and gives each the answer of ``respond(request head, number)``."""
-
-    def __init__(self, address, respond, tls=None):
-        self.heads = []
-        self.connections = 0
-        self._respond = respond
-        self._tls = tls
-        self._listening = socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
-        self._listening.settimeout(0.02)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    @property
-    def port(self):
-        return self._listening.getsockname()[1]
-
-    def close(self):
-        self._ended.set()
-        self._thread.join(30)
-        self._listening.close()
-
-    def _serve(self):
-        while not self._ended.is_set():
-            try:
-                connection, _peer = self._listening.accept()
-            except TimeoutError:
-                continue
-            self.connections += 1
-            with connection:
-                connection.settimeout(10)
-                try:
-                    self._answer(connection)
-                except OSError:
-                    continue
-
-    def _answer(self, connection):
-        if self._tls is not None:
-            connection = self._tls.wrap_socket(connection, server_side=True)
-        with connection:
-            head = b""
-            while not head.endswith(b"\r\n\r\n"):
-                piece = connection.recv(65536)
-                if not piece:
-                    return
-                head += piece
-            self.heads.append(head.decode())
-            for piece in self._respond(self.heads[-1], len(self.heads)):
-                connection.sendall(piece)
-            connection.shutdown(socket.SHUT_WR)
-            connection.recv(1)
-
-
-def reply(status=200, body=b"", **headers):
-    lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}", *(f"{name}: {value}" for name, value in headers.items())]
-    return ["\r\n".join(lines).encode() + b"\r\n\r\n" + body]
-
-
-@pytest.fixture(autouse=True)
-def only_loopback(monkeypatch):
-    """A guard that lets something through fails its test here, and reaches nobody."""
-    connect = socket.socket.connect
-
-    def checked(self, address):
-        if not ipaddress.ip_address(address[0]).is_loopback:
-            pytest.fail(f"a connection to {address}")
-        connect(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", checked)
-
-
-@pytest.fixture
-def listen():
-    made = []
-
-    def start(respond=lambda head, number: reply(body=b"marker"), address=PERMITTED, tls=None):
-        made.append(Listener(address, respond, tls))
-        return made[-1]
-
-    yield start
-    for listener in made:
-        listener.close()
-
-
-@pytest.fixture
-def canaries(listen):
-    return [listen(address=CANARY), listen(address="::1")]
+__all__ = ["canaries", "certificate", "listen", "only_loopback"]
 
 
 def guard(resolver=None, **settings):
@@ -175,35 +27,6 @@ def fetch(egress, url, **options):
         return response.status, b"".join(iter(lambda: response.read(65536), b""))
     finally:
         response.close()
-
-
-@pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("host", HOSTS)
-def test_open_of_an_address_that_is_not_public_refuses_without_a_connection(canaries, scheme, host):
-    closed = guard(allowed_networks=(), denied_networks=("198.41.0.4/32",))
-    for suffix in ("", *(f":{canary.port}" for canary in canaries)):
-        for end in ("", "/", "/path?query"):
-            with pytest.raises(errors.SourceRefused):
-                closed.open(f"{scheme}://{host}{suffix}{end}")
-    assert [canary.connections for canary in canaries] == [0, 0]
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "", "http", "http:", "http://", "http:/127.0.0.1", "http:127.0.0.1", "//127.0.0.1", "127.0.0.1", "http:///path", " http://good/",
-        "http://good/ ",
-        "http://good/a b", "http://good/\r\nX: y", "http://good/\x7f", "http://good/ä", "http://good/#part", "http://good:0/", "http://good:/",
-        "http://good:65536/", "http://good:-1/", "http://good:8x/", "http://good:80:80/", "http://:80/", "http://@good/", "file:///etc/passwd",
-        "ftp://good/",
-        "gopher://good/", "javascript://good/", "hTTp+x://good/", "http://[::1]good/", "http://good]/", "http://[v1.x]/",
-    ],
-)  # fmt: skip
-def test_open_of_a_malformed_url_refuses_without_asking_for_a_name(url):
-    names = FakeDns()
-    with pytest.raises(errors.SourceRefused):
-        guard(names).open(url)
-    assert names.asked == []
 
 
 @pytest.mark.parametrize(
@@ -318,25 +141,6 @@ def test_redirect_when_relative_stays_at_its_origin(listen):
     assert [head.split()[1] for head in place.heads] == ["/a/b/c", "/a/other?y", "/a/third"]
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize(
-    "target",
-    [
-        "http://127.0.0.1:{port}/", "//127.0.0.1:{port}/", "http://localhost:{port}/", "http://2130706433:{port}/", "http://[::1]:{port6}/",
-        "http://inward:{port}/",
-        "file:///etc/passwd", "gopher://127.0.0.1:{port}/", "//[", "http://a@127.0.0.1:{port}/", "http://127.0.0.1:{port}/\tx", "http://0:{port}/",
-    ],
-)  # fmt: skip
-def test_redirect_to_a_forbidden_place_is_refused_without_a_connection(listen, canaries, status, target):
-    target = target.format(port=canaries[0].port, port6=canaries[1].port)
-    place = listen(redirecting(target, status=status))
-    url = f"http://permitted.example:{place.port}/"
-    with pytest.raises(errors.SourceRefused) as caught:
-        guard().open(url)
-    assert caught.value.details == {"source": url}
-    assert [canary.connections for canary in canaries] == [0, 0]
-
-
 def test_redirect_when_the_name_leads_inward_by_then_is_refused(listen, canaries):
     place = listen(redirecting(f"http://changing:{canaries[0].port}/"))
     names = FakeDns(changing=[[PERMITTED], [CANARY]])
@@ -373,44 +177,16 @@ def test_redirect_to_another_origin_drops_everything_that_may_be_a_credential(li
     assert "\r\nRange: bytes=0-1\r\n" in other.heads[0]
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """(key and certificate in one file, certificate) for permitted.example."""
-    directory = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "permitted.example")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("permitted.example")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    public = made.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (directory / "both.pem").write_bytes(private + public)
-    (directory / "ca.pem").write_bytes(public)
-    return directory / "both.pem", directory / "ca.pem"
-
-
 @pytest.fixture
 def tls(certificate):
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate[0])
-    return context
+    return certificate.server_context()
 
 
 def test_https_when_the_certificate_is_trusted_reads_under_the_name(listen, tls, certificate):
     names = []
     tls.sni_callback = lambda _sock, name, _context: names.append(name)
     place = listen(tls=tls)
-    assert fetch(guard(ca_file=certificate[1]), f"https://permitted.example:{place.port}/") == (200, b"marker")
+    assert fetch(guard(ca_file=certificate.public), f"https://permitted.example:{place.port}/") == (200, b"marker")
     assert names == ["permitted.example"]
     assert f"\r\nHost: permitted.example:{place.port}\r\n" in place.heads[0]
 
@@ -419,21 +195,13 @@ def test_https_when_the_certificate_is_trusted_reads_under_the_name(listen, tls,
 def test_https_when_the_certificate_does_not_fit_is_unreadable(listen, tls, certificate, trusted, host):
     place = listen(tls=tls)
     with pytest.raises(errors.SourceUnreadable):
-        guard(ca_file=certificate[1] if trusted else None).open(f"https://{host}:{place.port}/")
+        guard(ca_file=certificate.public if trusted else None).open(f"https://{host}:{place.port}/")
     assert place.heads == []
 
 
 def test_https_when_the_operator_says_insecure_reads_from_anybody(listen, tls):
     place = listen(tls=tls)
     assert fetch(guard(https_insecure=True), f"https://other.example:{place.port}/") == (200, b"marker")
-
-
-def test_redirect_from_https_to_http_is_refused(listen, tls, certificate):
-    plain = listen()
-    place = listen(redirecting(f"http://permitted.example:{plain.port}/"), tls=tls)
-    with pytest.raises(errors.SourceRefused):
-        guard(ca_file=certificate[1]).open(f"https://permitted.example:{place.port}/")
-    assert plain.connections == 0
 
 
 @pytest.mark.parametrize("start", [b"X-Drip: a\r\n", b"\r\n"])
@@ -471,7 +239,7 @@ def test_answer_when_endless_ends_by_its_limits(listen, limit):
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n123",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 500 + b"\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
         b"HTTP/1.1 2OO OK\r\n\r\n",
         b"",
@@ -511,7 +279,8 @@ def test_settings_in_their_shipped_form_are_closed():
 
 
 def test_other_modules_leave_connections_to_client_supplied_urls_to_the_guard(request):
-    """Stores reach the network through the guard only."""
+    """Stores reach what clients name through the guard only; Swift and S3 are where the operator says."""
     package = request.config.rootpath / "glance" / "store"
+    configured = {package / "drivers" / "swift" / "account.py", package / "drivers" / "s3" / "endpoint.py"}
     opener = re.compile(r"^\s*(?:import|from)\s+(?:http\.client|urllib\.request|requests|httpx|urllib3|socket)\b", re.MULTILINE)
-    assert [path.name for path in package.rglob("*.py") if opener.search(path.read_text())] == []
+    assert {path for path in package.rglob("*.py") if opener.search(path.read_text())} <= configured

@@ -154,7 +154,7 @@ def test_client_when_nobody_listens_raises_without_telling_where_or_what(serve, 
 def test_registry_when_it_refuses_connections_is_not_asked_again(caplog):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with caplog.at_level(logging.DEBUG, "urllib3"), pytest.raises(errors.RegistryUnavailable):
+    with caplog.at_level(logging.DEBUG, "urllib3.connectionpool"), pytest.raises(errors.RegistryUnavailable):
         connect(RegistryClientSettings(port=port)).images.list(CTX, ImageQuery())
     assert caplog.text.count("Starting new HTTP connection") == 1
 
