@@ -20,7 +20,7 @@ BYTES = b"0123456789abcdef" * 4096
 UPLOADED = ["image.prepare", "image.upload", "image.activate"]
 
 #: Seconds that no request may take; those that are not delayed take some hundredths.
-AT_ONCE = 2.0
+AT_ONCE = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def check_outage(telling: Glance, broker: RabbitMQ, begin: Callable[[], None], e
 
     usual, hampered = (statistics.median(seconds for _, seconds in group) for group in (before, during))
     assert max(seconds for _, seconds in during) < AT_ONCE
-    assert hampered < 3 * usual + 0.2
+    assert hampered < 3 * usual + 1
     assert {one["payload"]["id"] for one in told if one["event_type"] == "image.create"} == {image_id for image_id, _ in during + after}
 
 

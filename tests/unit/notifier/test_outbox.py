@@ -32,10 +32,11 @@ def receiver() -> Receiver:
     return Receiver()
 
 
-def quickly(work: Callable[[], object], limit: float = 1.0) -> None:
+def quickly(work: Callable[[], object]) -> None:
+    """In less time than the receiver would take."""
     started = time.monotonic()
     work()
-    assert time.monotonic() - started < limit
+    assert time.monotonic() - started < 10
 
 
 def test_put_when_the_receiver_hangs_then_returns_at_once_and_all_arrive_in_order_later(receiver: Receiver) -> None:
@@ -69,7 +70,7 @@ def test_close_when_the_receiver_hangs_then_ends_in_time_and_counts_what_is_lost
     receiver.taking.wait(30)
     for item in range(1, 5):
         outbox.put(item)
-    quickly(lambda: outbox.close(0.05), limit=10)
+    quickly(lambda: outbox.close(0.05))
     assert caplog.messages == ["5 notifications were not delivered before the process ended."]
     receiver.open.set()
     outbox.close(30)  # its last message, about those dropped, must not arrive in the log of the next test

@@ -41,7 +41,7 @@ def test_turn_when_another_one_lasts_then_taken_all_the_same() -> None:
         waited = monotonic() - started
     go_on.set()
     thread.join()
-    assert waited < 1
+    assert waited < 5
     with turns.taken(), turns.taken():
         pass
 
