@@ -1,9 +1,10 @@
-# `make help` lists what can be done. Everything is installed into .venv, clients of others into .venv-clients; only the
-# tools that tests need come from Debian packages.
+# `make help` lists what can be done. Everything is installed into .venv, clients of others into .venv-clients, the identity
+# service that tests ask into .venv-keystone; only the tools that tests need come from Debian packages.
 
 VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := .venv-clients
+KEYSTONE := .venv-keystone
 DIR ?= var
 API_PORT ?= 9292
 REGISTRY_PORT ?= 9191
@@ -21,7 +22,7 @@ run: $(VENV)/installed ## start both servers in the background, with everything 
 stop: $(VENV)/installed ## stop them
 	@$(BIN)/python tools/local_service.py stop --dir $(DIR)
 
-test: lint tools $(CLIENTS)/installed ## all that a change must pass
+test: lint tools $(CLIENTS)/installed $(KEYSTONE)/installed ## all that a change must pass
 	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
 
 test-slow: $(VENV)/installed-dev tools ## the tests that take minutes
@@ -50,7 +51,7 @@ docs: $(VENV)/installed ## write anew what is generated from the code: samples i
 tools:
 	tools/install_test_tools.sh
 
-$(VENV)/bin/python $(CLIENTS)/bin/python:
+$(VENV)/bin/python $(CLIENTS)/bin/python $(KEYSTONE)/bin/python:
 	tools/make_venv.sh $(@:/bin/python=)
 
 $(VENV)/installed: $(VENV)/bin/python requirements.txt setup.py
@@ -63,4 +64,8 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 
 $(CLIENTS)/installed: $(CLIENTS)/bin/python tests/compat/requirements-clients.txt
 	$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check -r tests/compat/requirements-clients.txt
+	@touch $@
+
+$(KEYSTONE)/installed: $(KEYSTONE)/bin/python tests/requirements-keystone.txt
+	$(KEYSTONE)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements-keystone.txt
 	@touch $@

@@ -30,6 +30,7 @@ setup(
     package_data={"glance": ["py.typed", "db/migrations/*.mako", "config/etc/*"]},
     install_requires=requirements(),
     extras_require={
+        "keystone": ["keystonemiddleware>=13.0", "python-memcached>=1.62"],
         "messaging": ["oslo.messaging>=18.3"],
         "mysql": ["PyMySQL>=1.1"],
         "postgresql": ["psycopg[binary]>=3.1"],

@@ -6,13 +6,13 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 
 from glance import worker
 from glance.api.app import Composition as ApiComposition
 from glance.background import Periodic, Threads
 from glance.config import access, database, images, listening, locations, logs, notifications, pipelines, programs, registry, stores
+from glance.config.pipelines import Pipeline
 from glance.config.programs import Loaded
 from glance.db import migrate
 from glance.db.engine import make_engine, wait_for
@@ -69,13 +69,17 @@ def api_service(arguments: Sequence[str]) -> Service:
     loaded = _load(programs.API, arguments)
     conf = loaded.conf
     access.check(conf)
-    if not conf.paste_deploy.flavor and not _is_loopback(conf.bind_host):
+    pipeline = _pipeline(loaded)
+    if pipeline.open_to_all and not conf.bind_host:
+        LOG.warning("There is no identity service, and bind_host is not set: only this machine reaches port %d.", conf.bind_port)
+    conf.set_default("bind_host", listening.LOOPBACK if pipeline.open_to_all else listening.EVERYWHERE)
+    if pipeline.open_to_all and not listening.is_loopback(conf.bind_host):
         LOG.warning("There is no identity service: everybody who reaches port %d of %s is the administrator.", conf.bind_port, conf.bind_host)
-    if locations.shown(conf) and not _is_loopback(conf.bind_host):
+    if locations.shown(conf) and not listening.is_loopback(conf.bind_host):
         LOG.warning("%s is on: whoever sees an image learns where its data is. See docs/operating.md.", " and ".join(locations.shown(conf)))
     background = Threads()
     services = _services(loaded, background)
-    application = ApiComposition(_pipeline(loaded), services, images.read_api(conf, loaded.directories))
+    application = ApiComposition(pipeline.application, services, images.read_api(conf, loaded.directories))
     periodic = (
         Periodic(conf.upload_lease_seconds / 3, services.leases.renew),
         Periodic(RECOVERY_INTERVAL, lambda: _recover(services)),
@@ -96,7 +100,7 @@ def registry_service(arguments: Sequence[str]) -> Service:
     """glance-registry, as its command line and files describe it. Raises ConfigurationError."""
     loaded = _load(programs.REGISTRY, arguments)
     conf = loaded.conf
-    if not conf.registry_shared_secret and not _is_loopback(conf.bind_host):
+    if not conf.registry_shared_secret and not listening.is_loopback(conf.bind_host):
         LOG.warning("glance-registry listens on %s without registry_shared_secret: whoever reaches it reads and changes every image.", conf.bind_host)
     records = _sql_registry(loaded)
     confirmed, open_to_all = (
@@ -110,7 +114,7 @@ def registry_service(arguments: Sequence[str]) -> Service:
         )
         for anonymous_is_admin in (False, True)
     )
-    application = RegistryComposition(_pipeline(loaded), confirmed=confirmed, open_to_all=open_to_all)
+    application = RegistryComposition(_pipeline(loaded).application, confirmed=confirmed, open_to_all=open_to_all)
     service = Service(application, _server_settings(loaded, concurrent_calls=1), Threads(), (), [records.close])
     _adopt(loaded)
     return service
@@ -141,9 +145,9 @@ def _server_settings(loaded: Loaded, concurrent_calls: int | None = None) -> Ser
     return ServerSettings(name=loaded.program, single_header_prefixes=CLASSIC_HEADERS, concurrent_calls=concurrent_calls, **values)
 
 
-def _pipeline(loaded: Loaded) -> Any:
+def _pipeline(loaded: Loaded) -> Pipeline:
     path = pipelines.find(loaded.conf, loaded.program, loaded.files)
-    return pipelines.load(path, loaded.program, loaded.conf.paste_deploy.flavor, loaded.files)
+    return pipelines.load(path, loaded.program, loaded.conf.paste_deploy.flavor, loaded.files, loaded.conf)
 
 
 def _services(loaded: Loaded, background: Background) -> Services:
@@ -187,10 +191,3 @@ def _recover(services: Services) -> None:
     repaired = recover(services, worker.is_dead)
     if repaired:
         LOG.info("Recovery repaired %d things that dead processes had left.", repaired)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -16,6 +16,21 @@ REQUEST_ID = "X-Openstack-Request-Id"
 PLAIN_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,255}")
 
 
+#: Each of these roles includes those behind it, as identity services have it.
+_INCLUDING = ("admin", "manager", "member", "reader")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody who has proved who they are. ``auth_token`` is one that other services know too."""
+
+    user: str | None
+    project: str | None
+    roles: tuple[str, ...]
+    service_roles: tuple[str, ...] = ()
+    auth_token: str | None = field(default=None, repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     """The caller of one request.
@@ -52,6 +67,12 @@ def unauthenticated(request_id: str = "") -> RequestContext:
 def split_roles(text: str) -> tuple[str, ...]:
     """The roles of an ``X-Roles`` header, lower case, in order."""
     return tuple(role for role in (part.strip().lower() for part in text.split(",")) if role)
+
+
+def implied_roles(roles: tuple[str, ...]) -> tuple[str, ...]:
+    """``roles``, and those that they include (spec-v2 7.1): an admin is also manager, member and reader."""
+    highest = min((_INCLUDING.index(role) for role in roles if role in _INCLUDING), default=len(_INCLUDING))
+    return tuple(dict.fromkeys((*roles, *_INCLUDING[highest:])))
 
 
 def to_headers(ctx: RequestContext) -> dict[str, str]:

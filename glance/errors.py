@@ -14,7 +14,7 @@ One tree, each class with a ``code``: its name, in kebab case. Nothing here know
      |   +- SizeMismatch, ChecksumMismatch, ImageTooLarge, LocationInvalid
      +- NotAuthenticated
      +- Forbidden
-     |   +- PolicyForbids, ReadOnlyContext, ImageProtected, AttributeForbidden, OwnerForbidden, StatusForbidden
+     |   +- TokenUnscoped, PolicyForbids, ReadOnlyContext, ImageProtected, AttributeForbidden, OwnerForbidden, StatusForbidden
      |   +- ImageForbidden, ImageDeleted, ImageDeactivated, ShareForbidden, NotShared, LocationTaken
      +- NotFound
      |   +- ImageNotFound, ImageGone, ImageNotActive, ImageDataMissing, ImageDataDamaged, MemberNotFound, LocationNotFound, TagNotFound
@@ -26,7 +26,7 @@ One tree, each class with a ``code``: its name, in kebab case. Nothing here know
      |   +- PropertyQuotaExceeded, MemberQuotaExceeded, TagQuotaExceeded, LocationQuotaExceeded, StreamTooLarge, StorageFull
      +- RangeNotSatisfiable
      +- Unavailable
-     |   +- StoreUnavailable, StoreWriteDenied, RegistryUnavailable, DatabaseUnavailable
+     |   +- StoreUnavailable, StoreWriteDenied, RegistryUnavailable, DatabaseUnavailable, IdentityUnavailable
      +- ConfigurationError       never for a request
          +- ConfigurationMissing, ConfigurationUnsafe, StoreMisconfigured
 """
@@ -183,6 +183,10 @@ class NotAuthenticated(GlanceError):
 
 class Forbidden(GlanceError):
     template = "{reason}"
+
+
+class TokenUnscoped(Forbidden):
+    template = "The token is not scoped to a project. Ask the identity service for one that is."
 
 
 class PolicyForbids(Forbidden):
@@ -393,6 +397,10 @@ class RegistryUnavailable(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     template = "The image database does not answer; try again later."
+
+
+class IdentityUnavailable(Unavailable):
+    template = "The identity service cannot be asked whose token this is; try again later."
 
 
 class ConfigurationError(GlanceError):

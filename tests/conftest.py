@@ -9,6 +9,7 @@ import pytest
 
 from glance.interfaces import Registry
 from glance.testing.servers import Glance
+from tests.keystone_server import KeystoneServer
 from tests.services import make_registry
 from tests.swift_server import SwiftServer
 
@@ -44,6 +45,23 @@ def swift_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServ
     """A real Swift with its S3 interface, shared by all tests that keep to containers of their own."""
     with SwiftServer(tmp_path_factory.mktemp("swift")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def keystone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeystoneServer]:
+    """A real keystone, shared by all tests that make users of their own."""
+    with KeystoneServer(tmp_path_factory.mktemp("keystone")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def keystone_glance(tmp_path_factory: pytest.TempPathFactory, keystone_server: KeystoneServer) -> Iterator[Glance]:
+    """A service that asks that keystone about every token, and is in its catalogue. Only other services may make images ``community``."""
+    glance = Glance(tmp_path_factory.mktemp("keystone-glance"), flavor="keystone", api_options=keystone_server.options())
+    (glance.directory / "policy.yaml").write_text('"communitize_image": "service_roles:service"\n')
+    keystone_server.publish("image", glance.url)
+    with glance:
+        yield glance
 
 
 @pytest.fixture

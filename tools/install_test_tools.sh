@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs what tests run beside Python: real images, tools to look at them, system calls to interrupt, and a message broker.
+# Installs what tests run beside Python: real images, tools to look at them, system calls to interrupt, a message broker, and a
+# cache of tokens.
 set -euo pipefail
 
 missing=()
-for package in qemu-utils ipxe e2fsprogs strace curl rabbitmq-server; do
+for package in apache2-utils qemu-utils ipxe e2fsprogs strace curl rabbitmq-server memcached; do
     if ! dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed; then
         missing+=("$package")
     fi

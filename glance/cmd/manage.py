@@ -1,4 +1,4 @@
-"""glance-manage: the database's schema, and a first configuration."""
+"""glance-manage: the database's schema, a first configuration, and tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 from oslo_config import cfg
 
 from glance import __version__, errors
-from glance.config import database, files, logs, programs, setup
+from glance.cmd import tokens
+from glance.config import callers, database, files, logs, programs, setup
 from glance.db import migrate
 from glance.db.engine import DatabaseSettings, make_engine
 
@@ -23,8 +24,10 @@ Commands:
   db_sync      bring the database to the newest version of its schema (also: db sync)
   db_version   print the version of the database's schema (also: db version)
   db_check     say whether db_sync is needed: exit status 0 no, 3 yes (also: db check)
-  setup --dir DIR
+  setup --dir DIR [--flavor keystone|tokens|http_basic|trusted-auth]
                write a ready configuration, directories and a database into DIR
+  token create|list|revoke
+               callers of the flavor tokens; token create --help tells more
 
 Options:
   --config-file PATH     configuration file, may be repeated; else glance-registry.conf, glance-api.conf and glance-manage.conf are looked for
@@ -33,6 +36,9 @@ Options:
   --version, -h, --help\
 """
 
+#: The files that count unless others are named, the last one most.
+CONFIGURATION = [f"{program}.conf" for program in (programs.REGISTRY, programs.API, programs.MANAGE)]
+
 #: Exit status of db_check where the schema is not the newest.
 NEEDS_SYNC = 3
 
@@ -40,17 +46,30 @@ NEEDS_SYNC = 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carries out the command line (default: that of the process) and returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if {"-h", "--help"} & set(words):
+    named, rest = programs.files_on_command_line(words)
+    command = next((word for word in rest if not word.startswith("-")), None)
+    if command != "token" and {"-h", "--help"} & set(words):
         print(USAGE)
         return 0
     os.umask(0o027)
     try:
-        if next((word for word in words if not word.startswith("-")), None) == "setup":
+        if command == "setup":
             return _set_up(words)
+        if command == "token":
+            chosen = tokens.parse(rest[rest.index("token") + 1 :])
+            return tokens.run(chosen, _tokens_path(named))
         return _database(words)
     except (errors.GlanceError, OSError) as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return getattr(error, "exit_status", 1)
+
+
+def _tokens_path(named: Sequence[Path]) -> Path:
+    chosen = [word for path in named for word in ("--config-file", str(path))]
+    loaded = programs.read(programs.declare(programs.MANAGE), programs.MANAGE, chosen, files.find(CONFIGURATION, files.directories()))
+    if not loaded.files:
+        raise errors.ConfigurationError(reason="Unable to locate any configuration file; name that of glance-api with --config-file.")
+    return callers.tokens_path(loaded.conf)
 
 
 def _database(words: Sequence[str]) -> int:
@@ -61,8 +80,7 @@ def _database(words: Sequence[str]) -> int:
             cfg.MultiStrOpt("command", positional=True, required=False, help="What to do."),
         ]
     )
-    names = [f"{program}.conf" for program in (programs.REGISTRY, programs.API, programs.MANAGE)]
-    loaded = programs.read(conf, programs.MANAGE, words, files.find(names, files.directories()))
+    loaded = programs.read(conf, programs.MANAGE, words, files.find(CONFIGURATION, files.directories()))
     name = "_".join(conf.command or ())
     if not name:
         print(USAGE, file=sys.stderr)
@@ -120,8 +138,9 @@ def _set_up(words: Sequence[str]) -> int:
     parser.add_argument("--api-port", type=int, default=9292)
     parser.add_argument("--registry-port", type=int, default=9191)
     parser.add_argument("--registry-mode", choices=["http", "embedded"], default="http")
+    parser.add_argument("--flavor", default="", choices=["", "keystone", "tokens", "http_basic", "trusted-auth"])
     chosen = parser.parse_args(words)
-    site = setup.Site(chosen.dir, chosen.bind_host, chosen.api_port, chosen.registry_port, chosen.registry_mode)
+    site = setup.Site(chosen.dir, chosen.bind_host, chosen.api_port, chosen.registry_port, chosen.registry_mode, chosen.flavor)
     for path, written in setup.write(site):
         print(f"{'Wrote' if written else 'Kept'} {path}")
     status = _database(["--config-file", str(site.directory / "glance-registry.conf"), "db_sync"])

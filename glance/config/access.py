@@ -8,6 +8,7 @@ from pathlib import Path
 from oslo_config import cfg
 
 from glance import errors
+from glance.config import files
 from glance.config.sections import Section, also_in_default
 
 IDENTITY = Section(
@@ -70,8 +71,6 @@ def read_policy(conf: cfg.ConfigOpts, directories: tuple[Path, ...]) -> PolicySe
     """``directories`` are those of the configuration files. A file that is named but missing counts as empty, until it appears."""
     group = conf.oslo_policy
     if group.policy_file:
-        candidates = [directory / group.policy_file for directory in directories]
-        found = [path for path in candidates if path.exists()]
-        return PolicySettings((found or candidates or [Path(group.policy_file)])[0], group.policy_default_rule)
+        return PolicySettings(files.beside(directories, group.policy_file), group.policy_default_rule)
     found = [directory / name for directory in directories for name in POLICY_FILES if (directory / name).exists()]
     return PolicySettings(found[0] if found else None, group.policy_default_rule)

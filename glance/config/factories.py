@@ -28,6 +28,10 @@ _UNAUTHENTICATED = f"{_OURS}:unauthenticated_context"
 _PASS = f"{_HERE}:pass_through"
 _NO_CACHE = f"{_HERE}:without_image_cache"
 _HEALTHCHECK = f"{_HERE}:healthcheck"
+_KEYSTONE = "glance.config.keystone:filter_factory"
+_KEYSTONE_AT_REGISTRY = "glance.config.keystone:registry_filter_factory"
+_TOKENS = "glance.config.callers:tokens"
+_HTTP_BASIC = "glance.config.callers:http_basic"
 #: The context filter of 2011, and the registry of 2011, made everybody an administrator unless a filter before had found out who asks.
 _EITHER_CONTEXT = "context of 2011"
 _EITHER_REGISTRY = "registry of 2011"
@@ -57,8 +61,9 @@ CLASSIC = {
     "glance.api.middleware.context:UnauthenticatedContextMiddleware": _UNAUTHENTICATED,
     "glance.common.auth_context:filter_factory": _CONTEXT,
     "keystone.middleware.glance_auth_token:filter_factory": _CONTEXT,
-    "keystone.middleware.auth_token:filter_factory": "keystonemiddleware.auth_token:filter_factory",
-    "keystoneclient.middleware.auth_token:filter_factory": "keystonemiddleware.auth_token:filter_factory",
+    "keystone.middleware.auth_token:filter_factory": _KEYSTONE,
+    "keystoneclient.middleware.auth_token:filter_factory": _KEYSTONE,
+    "keystonemiddleware.auth_token:filter_factory": _KEYSTONE,
     "glance.api.middleware.image_cache:filter_factory": _NO_CACHE,
     "glance.api.middleware.cache:CacheFilter": _NO_CACHE,
     "glance.api.middleware.cache_manage:CacheManageFilter": _NO_CACHE,
@@ -74,10 +79,20 @@ CLASSIC = {
 }
 
 #: In the registry's pipelines the same filters only say whether a caller who proves nothing is an administrator.
-_REGISTRY_FILTERS = {_CONTEXT: f"{_REGISTRY}:context", _UNAUTHENTICATED: f"{_REGISTRY}:unauthenticated_context"}
+_REGISTRY_FILTERS = {
+    _CONTEXT: f"{_REGISTRY}:context",
+    _UNAUTHENTICATED: f"{_REGISTRY}:unauthenticated_context",
+    _KEYSTONE: _KEYSTONE_AT_REGISTRY,
+}
 
 #: Filters of oslo.middleware look for configuration files of their own unless they are told which.
 READS_CONFIGURATION = ("oslo_middleware", _HEALTHCHECK)
+
+#: Factories of ours that are handed the program's options, as ``oslo_config_config``.
+TAKES_CONFIGURATION = frozenset({_KEYSTONE, _KEYSTONE_AT_REGISTRY, _TOKENS, _HTTP_BASIC})
+
+#: Factories that make whoever calls glance-api its administrator.
+OPEN_TO_ALL = frozenset({_UNAUTHENTICATED, f"{_OURS}:classic_api"})
 
 #: Filters after which a request still carries only the identity that the client claimed.
 _PROVES_NOTHING = (_PASS, _NO_CACHE, _HEALTHCHECK, _VERSION_NEGOTIATION, _CONTEXT, _UNAUTHENTICATED, "oslo_middleware")

@@ -37,6 +37,12 @@ def in_directory(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.conf"))
 
 
+def beside(places: Sequence[Path], name: str) -> Path:
+    """A file that an option names: in the first directory of the configuration files that has it, or where it should be in the first one."""
+    candidates = [place / name for place in places] or [Path(name)]
+    return next((path for path in candidates if path.exists()), candidates[0])
+
+
 def check(path: Path) -> None:
     """Raises ConfigurationUnsafe for a file that everybody may write, and ConfigurationError for one that is no text of a sensible size."""
     with path.open("rb") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_address
 from typing import Any
 
 from oslo_config import cfg
@@ -13,12 +14,19 @@ from glance.config.sections import Section
 A_DAY = 86400.0
 
 
-def section(host: str, port: int) -> Section:
-    """The options, with the address that a program listens on by default."""
+#: Unless bind_host is set: where everybody who reaches glance-api is its administrator, and where it asks who calls.
+LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
+
+_ADDRESS = "Address to listen on. 0.0.0.0 is every IPv4 address of the machine, :: every address."
+_UNSET = f"Unless set, {EVERYWHERE}, but {LOOPBACK} where the pipeline asks nobody who calls."
+
+
+def section(host: str | None, port: int) -> Section:
+    """The options, with the address that a program listens on by default; None where that depends on its pipeline."""
     return Section(
         "HTTP server",
         (
-            cfg.StrOpt("bind_host", default=host, help="Address to listen on. 0.0.0.0 is every IPv4 address of the machine, :: every address."),
+            cfg.StrOpt("bind_host", default=host, help=_ADDRESS if host else f"{_ADDRESS} {_UNSET}"),
             cfg.PortOpt("bind_port", default=port, help="TCP port to listen on."),
             cfg.IntOpt("backlog", default=4096, min=1, help="Connections that the kernel keeps waiting for us."),
             cfg.IntOpt(
@@ -58,9 +66,17 @@ def section(host: str, port: int) -> Section:
 
 def read(conf: cfg.ConfigOpts) -> dict[str, Any]:
     """Arguments for ``glance.server.settings.ServerSettings``, which checks them; this room and that one do not know each other."""
-    values = section("", 0).values(conf)
+    values = section(None, 0).values(conf)
     if conf.workers is None:
         values["workers"] = os.cpu_count() or 1
     if not conf.client_socket_timeout:
         values["client_socket_timeout"] = A_DAY
     return values
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

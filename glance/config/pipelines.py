@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ SECTION = Section(
     (
         cfg.StrOpt(
             "flavor",
-            help="Which pipeline of the paste file serves: empty for a service without identity service, trusted-auth behind a proxy that "
-            "authenticates callers. The section is [pipeline:PROGRAM-FLAVOR].",
+            help="Which pipeline of the paste file serves: empty for a service without identity service, keystone, trusted-auth behind a proxy that "
+            "authenticates callers, tokens and http_basic for callers that this service knows by itself. The section is [pipeline:PROGRAM-FLAVOR].",
         ),
         cfg.StrOpt(
             "config_file",
@@ -56,16 +57,25 @@ def find(conf: cfg.ConfigOpts, program: str, conf_files: Sequence[Path]) -> Path
     return found[0]
 
 
-def load(path: Path, program: str, flavor: str | None, conf_files: Sequence[Path]) -> Any:
-    """The WSGI application that a paste file describes. Raises ConfigurationError, which names the file."""
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A WSGI application that a paste file describes. ``open_to_all``: it makes whoever calls glance-api its administrator."""
+
+    application: Any
+    open_to_all: bool
+
+
+def load(path: Path, program: str, flavor: str | None, conf_files: Sequence[Path], conf: cfg.ConfigOpts) -> Pipeline:
+    """What a paste file describes. Raises ConfigurationError, which names the file."""
     name = f"{program}-{flavor}" if flavor else program
     try:
         files.check(path)
-        loader = _Loader(path, program, conf_files)
+        loader = _Loader(path, program, conf_files, conf)
         if name not in loader.applications:
             flavors = sorted(other.removeprefix(f"{program}-") for other in loader.applications if other.startswith(f"{program}-"))
             raise LookupError(f"it has no section [pipeline:{name}]. Its flavors are: {', '.join(flavors) or 'none'}.")
-        return loader.get_app(name)
+        application = loader.get_app(name)
+        return Pipeline(application, not factories.OPEN_TO_ALL.isdisjoint(loader.named))
     except errors.ConfigurationError:
         raise
     except Exception as error:  # factories are other people's code, and all of it runs now
@@ -85,12 +95,15 @@ class _Here(configparser.Interpolation):
 class _Loader(loadwsgi.ConfigLoader):
     """Paste's own loader, for one program: classic factories are translated, and no function is called but a section's factory."""
 
-    def __init__(self, path: Path, program: str, conf_files: Sequence[Path], parents: Sequence[Path] = ()) -> None:
+    def __init__(self, path: Path, program: str, conf_files: Sequence[Path], conf: cfg.ConfigOpts, parents: Sequence[Path] = ()) -> None:
         self.filename = str(path)
         self._program = program
         self._conf_files = conf_files
+        self._conf = conf
         self._parents = (*parents, path)
         self._authenticated = True
+        #: The factories of all sections that have been asked for.
+        self.named: set[str] = set()
         defaults = {"here": str(path.parent.absolute()), "__file__": str(path.absolute())}
         self.parser = loadwsgi.NicerConfigParser(self.filename, defaults=defaults, interpolation=_Here())
         self.parser.optionxform = str
@@ -120,8 +133,12 @@ class _Loader(loadwsgi.ConfigLoader):
     ) -> Any:  # the signature is the library's
         alone = section == f"app:{self._program}"
         options = factories.translate(local_conf, self._program, authenticated=self._authenticated and not alone)
-        if options.get(factories.FILTER, "").startswith(factories.READS_CONFIGURATION):
+        self.named |= {options[key] for key in (factories.APP, factories.FILTER) if key in options}
+        named = options.get(factories.FILTER, "")
+        if named.startswith(factories.READS_CONFIGURATION):
             options = {"oslo_config_project": "glance", "oslo_config_file": str(self._conf_files[-1]), **options}
+        if named in factories.TAKES_CONFIGURATION:
+            options = {**options, "oslo_config_config": self._conf}
         return super()._context_from_explicit(object_type, options, global_conf, global_addition, section)
 
     def _pipeline_app_context(self, object_type: Any, section: str, *args: Any, **kwargs: Any) -> Any:
@@ -137,7 +154,9 @@ class _Loader(loadwsgi.ConfigLoader):
         if path in self._parents:
             raise LookupError(f"{path} includes itself.")
         files.check(path)
-        return _Loader(path, self._program, self._conf_files, self._parents)
+        other = _Loader(path, self._program, self._conf_files, self._conf, self._parents)
+        other.named = self.named
+        return other
 
 
 def _holds_pipelines(path: Path, program: str) -> bool:

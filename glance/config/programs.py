@@ -15,9 +15,11 @@ from oslo_config import cfg
 from glance import __version__, errors
 from glance.config import (
     access,
+    callers,
     database,
     files,
     images,
+    keystone,
     listening,
     locations,
     logs,
@@ -37,7 +39,7 @@ MANAGE = "glance-manage"
 
 SECTIONS: dict[str, tuple[Section, ...]] = {
     API: (
-        listening.section("0.0.0.0", 9292),
+        listening.section(None, 9292),
         images.API,
         images.IDS,
         images.LIMITS,
@@ -45,6 +47,8 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         locations.LOCATIONS,
         images.PAGING,
         access.IDENTITY,
+        callers.TOKENS,
+        callers.HTTP_BASIC,
         registry.CLIENT,
         registry.LEASE,
         stores.SOURCES,
@@ -69,7 +73,7 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         database.SECTION,
         pipelines.SECTION,
     ),
-    MANAGE: (database.SECTION,),
+    MANAGE: (database.SECTION, callers.TOKENS),
 }
 
 #: How oslo.config tells the file that an option stands in.
@@ -110,7 +114,9 @@ class Loaded:
         values = [
             str(section.values(self.conf)[option.dest] or "") for section in SECTIONS[self.program] for option in section.options if option.secret
         ]
-        return any(value and ("://" not in value or "@" in value) for value in values)
+        if any(value and ("://" not in value or "@" in value) for value in values):
+            return True
+        return any(files.sections(path).has_option(keystone.GROUP, name) for path in self.files for name in keystone.SECRETS)
 
 
 def load(program: str, arguments: Sequence[str]) -> Loaded:
@@ -139,7 +145,7 @@ def declare(program: str) -> Configuration:
 
 def read(conf: Configuration, program: str, arguments: Sequence[str], default: Sequence[Path]) -> Loaded:
     """``load`` for options that are declared already. ``default``: the files to read where the command line names none."""
-    named, rest = _files_on_command_line([_with_dashes(argument) for argument in arguments])
+    named, rest = files_on_command_line(arguments)
     _parse(conf, program, rest, [])
     if "conf_path" in conf and conf.conf_path:
         named.insert(0, Path(conf.conf_path))
@@ -151,12 +157,12 @@ def read(conf: Configuration, program: str, arguments: Sequence[str], default: S
     return Loaded(program, conf, tuple(path.absolute() for path in paths), tuple(notes))
 
 
-def _files_on_command_line(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
+def files_on_command_line(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
     """The files that --config-file and --config-dir name, directories last, and the other arguments."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config-file", action="append", default=[], type=Path)
     parser.add_argument("--config-dir", action="append", default=[], type=Path)
-    found, rest = parser.parse_known_args(arguments)
+    found, rest = parser.parse_known_args([_with_dashes(argument) for argument in arguments])
     return [*found.config_file, *(path for directory in found.config_dir for path in files.in_directory(directory))], rest
 
 

@@ -30,6 +30,7 @@ connection = {site.connection}
 
 [paste_deploy]
 config_file = {site.directory}/glance-api-paste.ini
+flavor = {site.flavor}
 """
 
 _REGISTRY = """\
@@ -44,6 +45,7 @@ connection = {site.connection}
 
 [paste_deploy]
 config_file = {site.directory}/glance-registry-paste.ini
+flavor = {site.flavor}
 """
 
 _HEAD = "# Written by glance-manage setup. All options: docs/reference/configuration.md and the samples in etc/.\n"
@@ -61,6 +63,7 @@ class Site:
     api_port: int = 9292
     registry_port: int = 9191
     registry_mode: str = "http"
+    flavor: str = ""
 
     def __post_init__(self) -> None:
         if not self.directory.is_absolute() or _FORBIDDEN & set(str(self.directory)):

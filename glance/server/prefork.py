@@ -14,7 +14,7 @@ from time import monotonic
 from glance import errors
 from glance.server.listening import bind, raise_file_limit, tls_context
 from glance.server.loads import Loads
-from glance.server.settings import Service
+from glance.server.settings import Service, check_reload
 from glance.server.signals import SignalPipe
 from glance.server.worker import RETIRE, Worker, log_failed_reload
 
@@ -185,13 +185,11 @@ class Parent:
     def _reload(self) -> None:
         try:
             service = self._load()
+            check_reload(self._service.settings, service.settings)
             tls_context(service.settings)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the new configuration, the old one goes on
             log_failed_reload(error)
             return
-        old, new = self._service.settings, service.settings
-        if (old.bind_host, old.bind_port) != (new.bind_host, new.bind_port):
-            LOG.warning("A new address is used only after a restart")
         self._service = service
         self._generation += 1
         self._loads = Loads(self._wanted)

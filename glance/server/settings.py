@@ -56,6 +56,13 @@ class ServerSettings:
             raise errors.ConfigurationError(reason="threads must be at least 1, and workers at least 0")
 
 
+def check_reload(old: ServerSettings, new: ServerSettings) -> None:
+    """Raises ConfigurationError where new settings need a restart. An address cannot change meanwhile, and who may reach a service is part of what
+    protects it: the settings for one address are not used on another."""
+    if (old.bind_host, old.bind_port) != (new.bind_host, new.bind_port):
+        raise errors.ConfigurationError(reason="Another address, bind_host or bind_port, needs a restart.")
+
+
 class Service(Protocol):
     """An application and how to serve it. ``load()`` makes it in the parent process: it holds no threads and no connections yet."""
 

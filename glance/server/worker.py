@@ -30,7 +30,7 @@ from glance.server.connection import RECEIVE, Connection
 from glance.server.http import Refused, find_head_end
 from glance.server.listening import connection_limit, tls_context, url_of
 from glance.server.loads import Loads
-from glance.server.settings import Service
+from glance.server.settings import Service, check_reload
 from glance.server.signals import SignalPipe
 from glance.server.threads import ThreadPool
 from glance.server.wsgi import Outcome, Site
@@ -160,7 +160,9 @@ class Worker:
     def _swap(self, load: Callable[[], Service]) -> None:
         """Takes a new service for all further requests; the old one ends with its last request."""
         try:
-            new = self._make_generation(load())
+            service = load()
+            check_reload(self._generation.service.settings, service.settings)
+            new = self._make_generation(service)
             new.service.started()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the new configuration, the old one goes on
             log_failed_reload(error)

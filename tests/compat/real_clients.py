@@ -66,21 +66,23 @@ class Clients:
         return cloud | ({"OS_IDENTITY_API_VERSION": "3", "OS_IDENTITY_ENDPOINT_OVERRIDE": identity} if identity else {})
 
     def _output(self, command: list[str], variables: Mapping[str, str] | None = None, source: Path | None = None) -> str:
-        done = self._run(command, variables or {}, source)
+        done = run(self.home, command, variables or {}, source)
         if done.returncode:
             raise ClientFailure(f"{shlex.join(command)} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout
 
     def _error(self, command: list[str], variables: Mapping[str, str] | None = None) -> str:
-        done = self._run(command, variables or {})
+        done = run(self.home, command, variables or {})
         if not done.returncode:
             raise ClientFailure(f"{shlex.join(command)} did not fail: {done.stdout}{done.stderr}")
         return done.stderr.strip()
 
-    def _run(self, command: list[str], variables: Mapping[str, str], source: Path | None = None) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8", **variables}
-        with _keyboard() if source is None else source.open("rb") as stdin:
-            return subprocess.run(command, stdin=stdin, capture_output=True, text=True, env=environment, timeout=DEADLINE, check=False)
+
+def run(home: Path, command: list[str], variables: Mapping[str, str], source: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs a program to its end as the user whose directory is ``home``; ``variables`` are added to the environment."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", **variables}
+    with _keyboard() if source is None else source.open("rb") as stdin:
+        return subprocess.run(command, stdin=stdin, capture_output=True, text=True, env=environment, timeout=DEADLINE, check=False)
 
 
 @contextlib.contextmanager

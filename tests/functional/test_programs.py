@@ -120,7 +120,7 @@ def test_server_when_there_is_no_configuration_then_one_line_and_exit_1(name: st
         (["[database]", "connection = sqlite:////no/such/directory/x.sqlite"], 1, "/x.sqlite cannot be used: its directory does not exist"),
         (["cert_file = /x"], 1, "When running server in SSL mode, you must specify both"),
         (["[paste_deploy]", "config_file = absent.ini"], 1, "Unable to locate paste config file for glance-registry."),
-        (["[paste_deploy]", "flavor = vanilla"], 1, "Its flavors are: trusted-auth."),
+        (["[paste_deploy]", "flavor = vanilla"], 1, "Its flavors are: http_basic, keystone, tokens, trusted-auth."),
         (["log_file = /dev/null/registry.log"], 1, "Logging cannot be set up"),
     ],
     ids=["value", "database", "directory", "tls", "paste", "flavor", "log"],

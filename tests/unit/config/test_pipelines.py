@@ -11,6 +11,7 @@ import pytest
 from glance import errors
 from glance.api.middleware.context import ContextFilter, UnauthenticatedContextFilter
 from glance.config import factories, pipelines, programs
+from glance.config.pipelines import Pipeline
 from glance.config.programs import API, REGISTRY
 from glance.registry.pipeline import Composition
 
@@ -144,6 +145,9 @@ paste.filter_factory = osprofiler.web:WsgiMiddleware.factory
 """
 
 
+SHIPPED_API = (pipelines.SHIPPED / "glance-api-paste.ini").read_text()
+
+
 def authenticating(global_conf: object, **local_conf: str) -> Any:
     """paste.filter_factory: stands for a filter of another project that finds out who asks."""
     return Authenticating
@@ -161,18 +165,24 @@ Load = Callable[..., Any]
 
 
 @pytest.fixture
-def load(tmp_path: Path) -> Load:
-    """Loads a pipeline from a file of the given text."""
+def read(tmp_path: Path) -> Load:
+    """Loads a pipeline from a file of the given text, and says what it is."""
 
-    def load(text: str, program: str = API, flavor: str | None = None) -> Any:
+    def read(text: str, program: str = API, flavor: str | None = None) -> Pipeline:
         path = tmp_path / "paste.ini"
         path.write_text(text.replace("{module}", __name__))
         path.chmod(0o640)
         conf = tmp_path / "glance-api.conf"
         conf.touch(0o640)
-        return pipelines.load(path, program, flavor, [conf])
+        return pipelines.load(path, program, flavor, [conf], programs.load(program, [str(conf)]).conf)
 
-    return load
+    return read
+
+
+@pytest.fixture
+def load(read: Load) -> Load:
+    """The application of a pipeline from a file of the given text."""
+    return lambda *arguments, **options: read(*arguments, **options).application
 
 
 def chain(application: Any) -> Iterator[type]:
@@ -226,6 +236,8 @@ def test_api_pipeline_of_2017_then_loads(load: Load, flavor: str | None) -> None
         (PIKE_REGISTRY, "trusted-auth", "confirmed"),
         ((pipelines.SHIPPED / "glance-registry-paste.ini").read_text(), None, "open"),
         ((pipelines.SHIPPED / "glance-registry-paste.ini").read_text(), "trusted-auth", "confirmed"),
+        ((pipelines.SHIPPED / "glance-registry-paste.ini").read_text(), "tokens", "confirmed"),
+        ((pipelines.SHIPPED / "glance-registry-paste.ini").read_text(), "http_basic", "confirmed"),
     ],
 )
 def test_registry_pipeline_then_anonymous_callers_get_what_it_says(load: Load, text: str, flavor: str | None, asked: str) -> None:
@@ -241,9 +253,30 @@ def test_registry_pipeline_then_anonymous_callers_get_what_it_says(load: Load, t
     assert called == [asked]
 
 
-@pytest.mark.parametrize("flavor", [None, "trusted-auth"])
+@pytest.mark.parametrize("flavor", [None, "trusted-auth", "tokens", "http_basic"])
 def test_shipped_api_pipelines_then_load(load: Load, flavor: str | None) -> None:
-    assert callable(load((pipelines.SHIPPED / "glance-api-paste.ini").read_text(), flavor=flavor))
+    assert callable(load(SHIPPED_API, flavor=flavor))
+
+
+@pytest.mark.parametrize(
+    ("text", "flavor", "open_to_all"),
+    [
+        (CACTUS, None, True),
+        (DIABLO_API.replace("{filters}", "context"), None, True),
+        (DIABLO_API.replace("{filters}", "authtoken context"), None, False),
+        (ESSEX_API, "caching", True),
+        (ESSEX_API, "keystone", False),
+        (PIKE_API, None, True),
+        (PIKE_API, "trusted-auth+cachemanagement", False),
+        (SHIPPED_API, None, True),
+        (SHIPPED_API, "trusted-auth", False),
+        (SHIPPED_API, "tokens", False),
+        (SHIPPED_API, "http_basic", False),
+        (f"[app:glance-api]\nuse = config:{pipelines.SHIPPED}/glance-api-paste.ini#glance-api\n", None, True),
+    ],
+)
+def test_pipeline_then_says_whether_it_makes_everybody_the_administrator(read: Load, text: str, flavor: str | None, open_to_all: bool) -> None:
+    assert read(text, flavor=flavor).open_to_all is open_to_all
 
 
 def test_healthcheck_of_2017_then_answers_at_its_path_only(load: Load) -> None:

@@ -30,7 +30,7 @@ def load(tmp_path: Path) -> Load:
 def test_load_when_file_is_empty_then_defaults_are_the_classic_ones(load: Load) -> None:
     conf = load("").conf
 
-    assert (conf.bind_host, conf.bind_port, conf.backlog, conf.registry_port) == ("0.0.0.0", 9292, 4096, 9191)
+    assert (conf.bind_host, conf.bind_port, conf.backlog, conf.registry_port) == (None, 9292, 4096, 9191)  # its pipeline decides where it listens
     assert (conf.glance_store.default_store, conf.glance_store.filesystem_store_datadir) == ("file", "/var/lib/glance/images/")
     assert database.read(conf).connection == "sqlite:///glance.sqlite"
     assert (conf.image_size_cap, conf.limit_param_default, conf.api_limit_max) == (1099511627776, 25, 1000)
@@ -221,6 +221,7 @@ def test_banner_then_lists_options_and_covers_secrets(load: Load) -> None:
     [
         ("[DEFAULT]\nregistry_shared_secret = x\n", 0o644, True),
         ("[database]\nconnection = mysql://u:p@h/db\n", 0o644, True),
+        ("[keystone_authtoken]\npassword = x\n", 0o644, True),
         ("[database]\nconnection = sqlite:////x\n", 0o644, False),
         ("[DEFAULT]\nregistry_shared_secret = x\n", 0o640, False),
     ],

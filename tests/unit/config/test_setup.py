@@ -12,7 +12,7 @@ from glance.config import database, programs, registry, setup
 
 
 def test_write_then_everything_is_private_and_the_programs_can_read_it(tmp_path: Path) -> None:
-    site = setup.Site(tmp_path / "site", bind_host="127.0.0.2", api_port=1234, registry_port=4321)
+    site = setup.Site(tmp_path / "site", bind_host="127.0.0.2", api_port=1234, registry_port=4321, flavor="tokens")
 
     written = dict(setup.write(site))
 
@@ -23,6 +23,7 @@ def test_write_then_everything_is_private_and_the_programs_can_read_it(tmp_path:
     api = programs.load(programs.API, [str(site.directory / "glance-api.conf")]).conf
     metadata = programs.load(programs.REGISTRY, [str(site.directory / "glance-registry.conf")]).conf
     assert (api.bind_host, api.bind_port, registry.read_client(api).port, metadata.bind_port) == ("127.0.0.2", 1234, 4321, 4321)
+    assert (api.paste_deploy.flavor, metadata.paste_deploy.flavor) == ("tokens", "tokens")
     assert len(api.registry_shared_secret) == 64
     assert api.registry_shared_secret == metadata.registry_shared_secret
     assert database.read(api) == database.read(metadata)

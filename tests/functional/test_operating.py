@@ -1,0 +1,74 @@
+"""The commands of docs/operating.md do what it says: each way to say who may call, from setup to the clients of others."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from glance.testing.servers import free_ports
+from tests.compat.real_clients import PROGRAMS
+from tests.keystone_server import KeystoneServer
+
+ROOT = Path(__file__).parents[2]
+DEADLINE = 240
+
+
+def commands(heading: str) -> str:
+    """The indented lines below a heading."""
+    _, _, section = (ROOT / "docs/operating.md").read_text().partition(f"\n### {heading}\n")
+    return "\n".join(re.findall(r"^    (.+)$", re.split(r"^##", section, maxsplit=1, flags=re.MULTILINE)[0], re.MULTILINE))
+
+
+def here(script: str, directory: Path) -> str:
+    """The commands for a directory and for ports of their own; after a start they wait until the service answers."""
+    api, registry = free_ports(2)
+    script = script.replace("setup --dir /srv/glance", f"setup --dir /srv/glance --api-port {api} --registry-port {registry}")
+    wait = f"until curl --silent --output /dev/null http://127.0.0.1:{api}/versions; do sleep 0.1; done"
+    script = re.sub(r"^(glance-control .* start .*)$", rf"\1\n{wait}", script, flags=re.MULTILINE)
+    return script.replace("/srv/glance", str(directory)).replace("9292", str(api))
+
+
+@pytest.mark.parametrize(
+    ("heading", "outputs"),
+    [
+        ("Nobody is asked", ["Start the service with:", "| ID "]),
+        ("Tokens", ['{"images":[]', "| ID ", "alice  web"]),
+        ("Users with passwords", ['{"images":[]', "| ID "]),
+    ],
+)
+def test_commands_of_the_section_when_typed_then_the_clients_are_answered(tmp_path: Path, heading: str, outputs: list[str]) -> None:
+    check_typed(commands(heading), tmp_path, {}, outputs)
+
+
+def test_commands_about_keystone_when_typed_then_the_clients_are_answered(tmp_path: Path) -> None:
+    install, _, script = commands("Users of keystone").partition("\n")
+    (tmp_path / "keystone").mkdir()
+    with KeystoneServer(tmp_path / "keystone") as keystone:  # one of its own: it is told where the image service is
+        variables = {**keystone.administrator, "GLANCE_PASSWORD": "glance-secret"}
+
+        check_typed(script, tmp_path, variables, ["| url          | http://127.0.0.1:", "Start the service with:", "| ID "])
+    assert install == "pip install 'glance[keystone]'"
+
+
+def check_typed(script: str, tmp_path: Path, variables: Mapping[str, str], outputs: list[str]) -> None:
+    site = tmp_path / "site"
+    path = os.pathsep.join([sysconfig.get_path("scripts"), str(PROGRAMS), os.environ["PATH"]])
+    environment = {"PATH": path, "HOME": str(tmp_path), "LANG": "C.UTF-8", **variables}
+    try:
+        script = here(script, site)
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script], env=environment, capture_output=True, text=True, timeout=DEADLINE, check=False
+        )
+    finally:
+        subprocess.run(
+            ["glance-control", "--pid-dir", site / "run", "all", "shutdown"], env=environment, capture_output=True, timeout=60, check=False
+        )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [text for text in outputs if text not in done.stdout] == []
