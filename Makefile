@@ -5,16 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 KEYSTONE := .venv-keystone
+BENCH := .venv-bench
 DIR ?= var
 API_PORT ?= 9292
 REGISTRY_PORT ?= 9191
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-slow test-all lint format bench docs tools
+.PHONY: help run stop test test-slow test-all lint format bench bench-stores docs tools
 
 help: ## what can be done
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed ## start both servers in the background, with everything they keep under ./var
 	@$(BIN)/python tools/local_service.py start --dir $(DIR) --api-port $(API_PORT) --registry-port $(REGISTRY_PORT)
@@ -45,13 +46,16 @@ bench: $(VENV)/installed ## measure uploads, downloads and lists, beside nginx
 	$(BIN)/python benchmarks/first.py $(BENCH_ARGS)
 	$(BIN)/python benchmarks/lists.py
 
+bench-stores: $(VENV)/installed-dev tools $(BENCH)/installed ## measure Swift and S3, beside the command lines of both
+	$(BIN)/python -m benchmarks.stores $(BENCH_ARGS)
+
 docs: $(VENV)/installed ## write anew what is generated from the code: samples in etc/, tables in docs/reference
 	$(BIN)/python tools/generate_reference.py
 
 tools:
 	tools/install_test_tools.sh
 
-$(VENV)/bin/python $(CLIENTS)/bin/python $(KEYSTONE)/bin/python:
+$(VENV)/bin/python $(CLIENTS)/bin/python $(KEYSTONE)/bin/python $(BENCH)/bin/python:
 	tools/make_venv.sh $(@:/bin/python=)
 
 $(VENV)/installed: $(VENV)/bin/python requirements.txt setup.py
@@ -68,4 +72,8 @@ $(CLIENTS)/installed: $(CLIENTS)/bin/python tests/compat/requirements-clients.tx
 
 $(KEYSTONE)/installed: $(KEYSTONE)/bin/python tests/requirements-keystone.txt
 	$(KEYSTONE)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements-keystone.txt
+	@touch $@
+
+$(BENCH)/installed: $(BENCH)/bin/python benchmarks/requirements.txt
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@

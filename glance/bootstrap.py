@@ -11,7 +11,7 @@ from typing import Any
 from glance import worker
 from glance.api.app import Composition as ApiComposition
 from glance.background import Periodic, Threads
-from glance.config import access, database, images, listening, locations, logs, notifications, pipelines, programs, registry, stores
+from glance.config import access, database, images, listening, locations, logs, notifications, pipelines, programs, registry, staging, stores
 from glance.config.pipelines import Pipeline
 from glance.config.programs import Loaded
 from glance.db import migrate
@@ -154,7 +154,6 @@ def _services(loaded: Loaded, background: Background) -> Services:
     conf = loaded.conf
     policy = access.read_policy(conf, loaded.directories)
     kept = stores.make(conf)
-    stores.check(kept)
     records: Registry = _sql_registry(loaded) if conf.registry_mode == "embedded" else connect(registry.read_client(conf))
     return Services(
         registry=records,
@@ -170,7 +169,7 @@ def _services(loaded: Loaded, background: Background) -> Services:
         hashing_algorithm=conf.hashing_algorithm,
         secure_hash=conf.do_secure_hash,
         http_retries=conf.http_retries,
-        import_methods=stores.read_import_methods(conf),
+        import_methods=staging.read_import_methods(conf),
     )
 
 

@@ -26,7 +26,7 @@ One tree, each class with a ``code``: its name, in kebab case. Nothing here know
      |   +- PropertyQuotaExceeded, MemberQuotaExceeded, TagQuotaExceeded, LocationQuotaExceeded, StreamTooLarge, StorageFull
      +- RangeNotSatisfiable
      +- Unavailable
-     |   +- StoreUnavailable, StoreWriteDenied, RegistryUnavailable, DatabaseUnavailable, IdentityUnavailable
+     |   +- StoreUnavailable (UploadLeftBehind), StoreWriteDenied, RegistryUnavailable, DatabaseUnavailable, IdentityUnavailable
      +- ConfigurationError       never for a request
          +- ConfigurationMissing, ConfigurationUnsafe, StoreMisconfigured
 """
@@ -270,7 +270,7 @@ class ImageDataMissing(NotFound):
 class ImageDataDamaged(NotFound):
     """The store holds something else than what was stored: never served."""
 
-    template = "The data of image {image_id} is damaged: its store holds {actual} bytes instead of {expected}."
+    template = "The data of image {image_id} is damaged: {finding}."
 
 
 class MemberNotFound(NotFound):
@@ -385,6 +385,12 @@ class Unavailable(GlanceError):
 
 class StoreUnavailable(Unavailable):
     template = "The store '{store}' cannot be used at the moment."
+
+
+class UploadLeftBehind(StoreUnavailable):
+    """Parts of a failed upload could not be erased, or may be there: recovery erases them before anybody may store data of that image again."""
+
+    template = "The store '{store}' failed during an upload. What it has of the image is erased once it can be used again."
 
 
 class StoreWriteDenied(Unavailable):

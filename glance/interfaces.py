@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from glance.context import RequestContext
 from glance.model.events import Event
 from glance.model.image import Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
+from glance.model.stores import StoreTraits
 
 
 class ByteSource(Protocol):
@@ -53,7 +54,8 @@ class Store(Protocol):
     """A configured place for image data. A driver never hashes, counts or verifies: the caller does.
 
     1. What was added is read back byte by byte: empty, one byte, larger than any internal part, of known and of unknown size.
-    2. If ``chunks`` raises, ``add`` raises the same error and leaves nothing behind.
+    2. If ``chunks`` raises, ``add`` raises the same error and leaves nothing behind. Where it cannot be sure of that it raises UploadLeftBehind:
+       ``discard`` is called later.
     3. Data becomes visible whole or not at all, and is on stable storage when ``add`` returns.
     4. Adding to an id that has data raises ObjectExists and does not harm what is there.
     5. ``open`` with an offset and a length gives exactly those bytes; a length beyond the end is cut; an offset at or beyond the end gives none.
@@ -64,17 +66,23 @@ class Store(Protocol):
     10. ``close`` of a Blob releases its connection or file, also before the end.
     11. A store that cannot be written raises StoreReadOnly from ``add``; its ``delete`` does nothing.
     12. Memory stays bounded however much passes through.
+    13. ``recognizes`` is true for what ``add`` returned, also in another process, and false for locations in another place.
+
+    ``properties`` are what administrators are shown of the configuration: never a secret.
     """
 
     name: str
     schemes: tuple[str, ...]
     writable: bool
 
+    @property
+    def properties(self) -> Mapping[str, object]: ...
+
     def check(self) -> None:
         """Makes the place ready; raises ConfigurationError or StoreUnavailable where it cannot be used. Called once at start."""
 
     def add(self, ctx: RequestContext, image_id: str, chunks: Iterable[bytes], size: int | None) -> Location:
-        """Stores all of ``chunks`` (``size`` bytes, None when unknown) as the data of an image."""
+        """Stores all of ``chunks`` (``size`` bytes, None when unknown) as the data of an image, which belongs to ``ctx.project``."""
 
     def open(self, ctx: RequestContext, location: Location, offset: int = 0, length: int | None = None) -> Blob: ...
 
@@ -83,10 +91,24 @@ class Store(Protocol):
     def delete(self, ctx: RequestContext, location: Location) -> None: ...
 
     def discard(self, ctx: RequestContext, image_id: str) -> None:
-        """Erases whatever an interrupted ``add`` of that id left, published or not; nothing there is fine."""
+        """Erases whatever an interrupted ``add`` of that id, for ``ctx.project``, left, published or not; nothing there is fine."""
+
+    def recognizes(self, location: Location) -> bool:
+        """Whether a location lies in this very place, as far as its URL tells; nobody is asked. A row may name a store by a name of former days."""
 
     def close(self) -> None:
         """Releases what is kept between calls."""
+
+
+@runtime_checkable
+class ListsReaders(Protocol):
+    """A store whose place has access lists, for those who read data past this service; they are kept where ``lists_readers`` says so."""
+
+    lists_readers: bool
+
+    def set_readers(self, ctx: RequestContext, location: Location, *, public: bool, members: Sequence[str]) -> None:
+        """From now on these projects, and nobody else, may read what the owner of the data may. ``public``: the image is everybody's. Raises
+        StoreUnavailable, StoreWriteDenied."""
 
 
 class Staging(Store, Protocol):
@@ -97,9 +119,13 @@ class Staging(Store, Protocol):
 
 
 class Stores(Protocol):
-    """The stores of this service: those that clients may choose, which ``names`` lists, and ``staging``, where data wait to be imported."""
+    """The stores of this service: those that clients may choose, which ``names`` lists, and ``staging``, where data wait to be imported.
+
+    ``several``: the operator offers clients a choice, and they are told where data lie.
+    """
 
     default: str
+    several: bool
     staging: Staging
 
     @property
@@ -108,14 +134,23 @@ class Stores(Protocol):
     def get(self, name: str) -> Store:
         """The store that a record names, ``staging`` included. Raises StoreUnknown."""
 
+    def traits(self, name: str) -> StoreTraits:
+        """What the operator says of a store. Raises StoreUnknown."""
+
     def choose(self, name: str) -> Store:
         """The store that a client or an operator means, by its name or one of its schemes; never ``staging``. Raises StoreUnknown."""
 
     def of(self, location: Location) -> Store:
-        """The store that a recorded location lies in: by its name, or by the URL where a row is older than the names. Raises StoreUnknown."""
+        """The store that a recorded location lies in: the one that it names, or by the URL where that is another place today, or no
+        longer there. Raises StoreUnknown."""
+
+    def of_upload(self, name: str) -> Sequence[Store]:
+        """Where an upload may have left data whose record names a store: there, or, for a name of former days, in any that is written. Raises
+        StoreUnknown for a store that cannot be used now."""
 
     def for_external(self, url: str) -> Store:
-        """The store that reads a URL which a client supplied. Raises SourceRefused unless its scheme is one that clients may use."""
+        """The store that reads a URL which a client supplied, and is never written. Raises SourceRefused unless its scheme is one that clients may
+        use."""
 
 
 class ImageRecords(Protocol):
@@ -171,13 +206,16 @@ class UploadRecords(Protocol):
 
 
 class LocationRecords(Protocol):
-    """Data that outlived its image."""
+    """What becomes of data that outlived its image, or was damaged."""
 
     def condemned(self) -> Sequence[tuple[str, Location]]:
         """(image id, location) for all data that waits to be erased at once (delayed deletes excepted)."""
 
     def erased(self, location_id: int) -> None:
         """Notes that the data at a condemned location is gone."""
+
+    def mark(self, location_id: int, *, damaged: bool) -> bool:
+        """Notes whether the data at an active location is damaged. False where that was on record, or the location is not active (any more)."""
 
 
 class MemberRecords(Protocol):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from glance import worker
+from glance import errors, worker
 from glance.context import RequestContext
 from glance.db import migrate
 from glance.db.engine import DatabaseSettings, make_engine
@@ -15,6 +15,7 @@ from glance.egress import Egress, EgressSettings
 from glance.inspector.inspection import FormatInspector, InspectorSettings
 from glance.interfaces import Registry
 from glance.model.events import Event
+from glance.model.image import Location
 from glance.notifier.noop import NoopNotifier
 from glance.policies.engine import PolicyEngine
 from glance.service import Services
@@ -49,17 +50,39 @@ class Recorder:
         """Nothing is held."""
 
 
+class Archive(FileStore):
+    """Files that are only read: what a site may open to clients beside web servers."""
+
+    writable = False
+
+    def add(self, ctx: RequestContext, image_id: str, chunks: Iterable[bytes], size: int | None) -> Location:
+        raise errors.StoreReadOnly(store=self.name)
+
+    def delete(self, ctx: RequestContext, location: Location) -> None:
+        """The data are not ours."""
+
+
+def with_archive(stores: StoreSet, directory: Path) -> StoreSet:
+    """``stores`` where clients may register the files of a directory, and nothing is written."""
+    archive = Archive("file", FileStoreSettings(datadir=directory))
+    return StoreSet([archive, stores.get("http")], "file", stores.staging, ("http", "file"))
+
+
 def make_registry(directory: Path) -> Registry:
     engine = make_engine(DatabaseSettings(connection=f"sqlite:///{directory}/glance.sqlite"))
     migrate.sync(engine)
     return SqlRegistry(engine)
 
 
+def local_egress() -> Egress:
+    """A guard that lets the service reach servers of the tests."""
+    return Egress(EgressSettings(allowed_networks=("127.0.0.0/8",), allowed_ports=tuple(range(1024, 65536))))
+
+
 def make_services(directory: Path, registry: Registry, **changes: object) -> Services:
     file = FileStore("file", FileStoreSettings(datadir=directory / "images"))
-    egress = Egress(EgressSettings(allowed_networks=("127.0.0.0/8",), allowed_ports=tuple(range(1024, 65536))))
     staging = StagingStore(FileStoreSettings(datadir=directory / "staging"))
-    stores = StoreSet([file, HttpStore("http", egress)], "file", staging)
+    stores = StoreSet([file, HttpStore("http", local_egress())], "file", staging)
     file.check()
     usual = {
         "stores": stores,

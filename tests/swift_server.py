@@ -53,7 +53,7 @@ recon_lock_path = {directory}
 #: What a proxy cannot do without is put into the pipeline by Swift itself.
 _PROXY = """\
 [pipeline:main]
-pipeline = healthcheck cache bulk s3api tempauth container-quotas account-quotas slo dlo proxy-server
+pipeline = healthcheck cache bulk s3api tempauth container-quotas account-quotas slo dlo symlink proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
@@ -65,6 +65,10 @@ use = egg:swift#tempauth
 user_test_tester = testing .admin
 user_test_reader = reading
 user_other_tester = testing .admin
+user_service_glance = serving .reseller_admin
+user_service_plain = serving
+user_zqswiftaccount_zqswiftuser = zqswiftkey .admin
+user_zqs3account_zqs3user = zqs3secret .admin
 [filter:s3api]
 use = egg:swift#s3api
 location = us-east-1
@@ -80,6 +84,8 @@ use = egg:swift#account_quotas
 use = egg:swift#slo
 [filter:dlo]
 use = egg:swift#dlo
+[filter:symlink]
+use = egg:swift#symlink
 """
 
 
@@ -87,12 +93,17 @@ class SwiftServer:
     """As a context manager it starts, and ends leaving no process.
 
     ``user`` owns the account test; ``reader`` belongs to it with no rights but those that a container gives (``X-Container-Read: test:reader``).
+    ``reseller`` may do everything in every account; ``plain``, of the project service, what containers allow.
+    The names and keys of ``marked`` and ``marked_s3`` occur nowhere else, so that they can be searched for.
     For S3, ``user`` and ``key`` are the access key and the secret; region us-east-1, path addressing, parts from 5 MiB.
     """
 
     user, key = "test:tester", "testing"
     reader, reader_key = "test:reader", "reading"
     other, other_key = "other:tester", "testing"
+    reseller, plain, service_key = "service:glance", "service:plain", "serving"
+    marked, marked_key = "zqswiftaccount:zqswiftuser", "zqswiftkey"
+    marked_s3, marked_s3_key = "zqs3account:zqs3user", "zqs3secret"
     region = "us-east-1"
 
     def __init__(self, directory: Path) -> None:

@@ -38,7 +38,7 @@ class Composition:
         self._added = {
             SERVICES: services,
             SETTINGS: settings,
-            VERSIONS: versions.answering(settings),
+            VERSIONS: versions.answering(settings, several_stores=services.stores.several),
             IMAGE_SCHEMA: schemas.image(services.formats, settings),
         }
         self._scheme_header = settings.secure_proxy_ssl_header

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import webob
@@ -16,13 +16,13 @@ from glance.stream import CHUNK
 DATA_TYPE = "application/octet-stream"
 
 
-def respond(request: Request, image: Image, part: tuple[int, int] | None) -> webob.Response:
+def respond(request: Request, image: Image, part: tuple[int, int] | None, prefer: Sequence[str] = ()) -> webob.Response:
     """200 with the data of ``image``, or 206 with a ``part`` of it: its first byte and the one after the last.
 
-    The image is one that ``image_data.get_readable`` returned. Raises ImageDataMissing, ImageDataDamaged, StoreUnavailable.
+    The image is one that ``image_data.get_readable`` returned; ``prefer`` is what ``image_data.open_data`` takes. Raises what that raises.
     """
     start, stop = part or (0, None)
-    blob = image_data.open_data(request.services, request.ctx, image, start, None if stop is None else stop - start)
+    blob = image_data.open_data(request.services, request.ctx, image, start, None if stop is None else stop - start, prefer)
     response = webob.Response(status=206 if part else 200, content_type=DATA_TYPE)
     response.headers["Accept-Ranges"] = "bytes"
     if part:
@@ -38,4 +38,24 @@ def _body(request: Request, blob: Blob, *, to_the_end: bool) -> Iterable[bytes]:
     wrapper: Any = request.environ.get("wsgi.file_wrapper")
     if wrapper is not None and blob.file is not None and to_the_end:
         return wrapper(blob.file, CHUNK)
-    return blob
+    return _Begun(blob)
+
+
+class _Begun:
+    """A blob whose first piece has been read: what is wrong with it from the beginning is still an error with a status of its own."""
+
+    def __init__(self, blob: Blob) -> None:
+        self._blob = blob
+        self._chunks = iter(blob)
+        try:
+            self._first = next(self._chunks, b"")
+        except BaseException:
+            blob.close()
+            raise
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._first
+        yield from self._chunks
+
+    def close(self) -> None:
+        self._blob.close()

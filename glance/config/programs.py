@@ -15,19 +15,23 @@ from oslo_config import cfg
 from glance import __version__, errors
 from glance.config import (
     access,
+    backends,
     callers,
     database,
     files,
+    filesystem,
     images,
     keystone,
     listening,
     locations,
     logs,
+    misplaced,
     notifications,
     pipelines,
     registry,
     s3,
-    stores,
+    sources,
+    staging,
     swift,
     unavailable,
 )
@@ -51,9 +55,12 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         callers.HTTP_BASIC,
         registry.CLIENT,
         registry.LEASE,
-        stores.SOURCES,
-        stores.STAGING,
-        stores.STORES,
+        sources.SOURCES,
+        staging.STAGING,
+        backends.SEVERAL,
+        backends.STORES,
+        filesystem.SECTION,
+        sources.SECTION,
         s3.SECTION,
         swift.SECTION,
         database.SECTION,
@@ -97,13 +104,14 @@ class Loaded:
 
     def banner(self) -> list[str]:
         """All options and their values, for the log of a program that debugs."""
-        return logs.banner(self.conf, _all_sections(self.program), [str(path) for path in self.files])
+        return logs.banner(self.conf, _all_sections(self.program, self.conf), [str(path) for path in self.files])
 
     def warnings(self) -> list[str]:
         """What the operator should know about the files and the options."""
         found = list(self.notes)
         if self.program == API:
             found += unavailable.warnings(self.conf)
+            found += misplaced.warnings(self.conf, self.files)
             found += notifications.warnings(self.conf)
         if self._holds_secrets():
             found += [f"{path} holds secrets and may be read by every user of this machine." for path in files.readable_by_all(self.files)]
@@ -111,9 +119,8 @@ class Loaded:
 
     def _holds_secrets(self) -> bool:
         """The URL of a database without password is none."""
-        values = [
-            str(section.values(self.conf)[option.dest] or "") for section in SECTIONS[self.program] for option in section.options if option.secret
-        ]
+        sections = _all_sections(self.program, self.conf)
+        values = [str(section.values(self.conf)[option.dest] or "") for section in sections for option in section.options if option.secret]
         if any(value and ("://" not in value or "@" in value) for value in values):
             return True
         return any(files.sections(path).has_option(keystone.GROUP, name) for path in self.files for name in keystone.SECRETS)
@@ -173,7 +180,11 @@ def _parse(conf: Configuration, program: str, arguments: Sequence[str], paths: S
         conf(arguments, project="glance", prog=program, version=__version__, default_config_files=names, default_config_dirs=[])
         for path in paths:
             _read_app_section(conf, program, path)
-        for section in _all_sections(program):
+        sections = _usual_sections(program)
+        if program == API and paths:
+            backends.register(conf)
+            sections = _all_sections(program, conf)
+        for section in sections:
             section.values(conf)
     except (cfg.Error, OSError, ValueError) as error:
         raise _unusable(program, ", ".join(names), _LOCATION.sub(r" in \1", str(error))) from error
@@ -185,14 +196,20 @@ def _read_app_section(conf: Configuration, program: str, path: Path) -> None:
     name = f"app:{REGISTRY if program == MANAGE else program}"
     if not parser.has_section(name):
         return
-    for section in _all_sections(program):
+    for section in _usual_sections(program):
         for option_name, option in section.in_default().items():
             if parser.has_option(name, option_name):
                 conf.set_default(option.dest, parser.get(name, option_name), None if section.group == DEFAULT else section.group)
 
 
-def _all_sections(program: str) -> tuple[Section, ...]:
+def _usual_sections(program: str) -> tuple[Section, ...]:
+    """The sections that a program has whatever its files say."""
     return (logs.SECTION, logs.library_section(), *SECTIONS[program])
+
+
+def _all_sections(program: str, conf: Configuration) -> tuple[Section, ...]:
+    """These, and those of the stores that the files name."""
+    return (*_usual_sections(program), *(backends.sections(conf) if program == API else ()))
 
 
 class _Notes(logging.Handler):

@@ -74,6 +74,12 @@ class Section:
         return {**older, **own}
 
 
+def is_given(conf: cfg.ConfigOpts, name: str, group: str = DEFAULT) -> bool:
+    """Whether an option has its value from somebody, not from its declaration."""
+    found = conf.get_location(name, None if group == DEFAULT else group)
+    return found is not None and found.location is not cfg.Locations.opt_default
+
+
 def also_in_default(*names: str) -> list[cfg.DeprecatedOpt]:
     """The spellings in [DEFAULT] of an option that has a group of its own today."""
     return [cfg.DeprecatedOpt(name, group=DEFAULT) for name in names]

@@ -1,192 +1,103 @@
-"""Options about where image data is kept, and about data that is fetched from elsewhere."""
+"""Making the stores that the options describe."""
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
 from oslo_config import cfg
 
 from glance import errors
-from glance.config import s3, swift
-from glance.config.sections import Section, also_in_default
-from glance.egress import Egress, EgressSettings
+from glance.config import backends, drivers, filesystem, sources, staging
+from glance.config.backends import Described
+from glance.config.sections import is_given
 from glance.interfaces import Store
-from glance.model.importing import METHODS
-from glance.store import location as urls
 from glance.store.drivers.file import FileStoreSettings
+from glance.store.staging import NAME as STAGING_NAME
 from glance.store.staging import StagingStore
-from glance.store.stores import StoreSet, driver_name, load_driver
+from glance.store.stores import StoreSet
 
-STORES = Section(
-    "Stores",
-    (
-        cfg.ListOpt(
-            "stores",
-            default=["file", "http"],
-            deprecated_opts=also_in_default("stores", "known_stores"),
-            help="Stores to enable: file, http, s3, swift. The class names of older releases (glance.store.filesystem.Store) are understood, and "
-            "stores that are not installed are skipped with a warning.",
-        ),
-        cfg.StrOpt("default_store", default="file", deprecated_opts=also_in_default("default_store"), help="Store for images that name none."),
-        cfg.StrOpt(
-            "filesystem_store_datadir",
-            default="/var/lib/glance/images/",
-            deprecated_opts=also_in_default("filesystem_store_datadir"),
-            help="Directory of the file store; made at start when it is missing.",
-        ),
-        cfg.StrOpt(
-            "filesystem_store_file_perm",
-            default="0",
-            deprecated_opts=also_in_default("filesystem_store_file_perm"),
-            help="Mode of image files as octal digits, such as 640. 0 stands for 0640.",
-        ),
-        cfg.BoolOpt(
-            "https_insecure",
-            default=False,
-            deprecated_opts=also_in_default("https_insecure"),
-            help="Whether certificates of HTTPS sources are not checked. (The default was True until this release.)",
-        ),
-        cfg.StrOpt(
-            "https_ca_certificates_file",
-            deprecated_opts=also_in_default("https_ca_certificates_file"),
-            help="Certificates (PEM) that HTTPS sources are checked with. Unless set, those of the system.",
-        ),
-    ),
-    group="glance_store",
-)
-
-SOURCES = Section(
-    "External sources",
-    (
-        cfg.ListOpt(
-            "source_schemes",
-            default=["http", "https"],
-            help="Schemes of URLs that clients may register (x-image-meta-location) or copy from (x-glance-api-copy-from).",
-        ),
-        cfg.ListOpt(
-            "allowed_source_networks",
-            default=[],
-            help="Networks (CIDR) that such URLs may lead to although they are not on the public internet, for example 10.1.0.0/16.",
-        ),
-        cfg.ListOpt("denied_source_networks", default=[], help="Networks (CIDR) that such URLs must never lead to."),
-        cfg.ListOpt("allowed_source_ports", default=["80", "443"], help="TCP ports that such URLs may name, and ranges of them: 80, 8000-8999."),
-        cfg.FloatOpt("source_connect_timeout", default=5, min=0.1, help="Seconds to wait for a connection."),
-        cfg.FloatOpt("source_read_timeout", default=60, min=0.1, help="Seconds to wait for data."),
-        cfg.FloatOpt("source_total_timeout", default=86400, min=1, help="Seconds of waiting after which a transfer is given up."),
-        cfg.IntOpt("source_minimum_rate", default=1024, min=0, help="Bytes a second below which a transfer is given up."),
-        cfg.IntOpt("source_max_redirects", default=3, min=0, help="Redirects to follow; each is checked like the first address."),
-    ),
-)
-
-
-STAGING = Section(
-    "Staging",
-    (
-        cfg.ListOpt(
-            "enabled_import_methods",
-            default=["glance-direct", "web-download", "copy-image"],
-            help="Ways to import data: glance-direct, web-download, copy-image, glance-download; brackets around the list are fine, and [] is none. "
-            "This release stages data (PUT /v2/images/ID/stage) where glance-direct is among them, and imports nothing yet.",
-        ),
-        cfg.StrOpt(
-            "node_staging_uri",
-            help="Directory (file:///path) where staged data wait; made when something is staged for the first time. Unless set, the directory "
-            "staging beside filesystem_store_datadir, not the /tmp/staging of other releases, which any user of the machine could make first.",
-        ),
-    ),
-)
+LOG = logging.getLogger(__name__)
 
 
 def make(conf: cfg.ConfigOpts) -> StoreSet:
-    """The enabled stores, not yet checked. Raises StoreMisconfigured."""
-    group = conf.glance_store
-    drivers = list(dict.fromkeys(name for name in map(driver_name, group.stores) if name))
-    if not drivers:
-        raise errors.StoreMisconfigured(reason="None of the stores that are enabled is installed.")
+    """The stores that can be started, ready for use but that for staging, which waits until it is needed. What cannot be started is told in the log.
+
+    Raises StoreMisconfigured where that is the default store, and for options that are no matter of a single store.
+    """
     try:
-        egress = Egress(_egress_settings(conf))
-        enabled = [_make_store(name, conf, egress) for name in drivers]
-        return StoreSet(enabled, group.default_store, StagingStore(_staging_settings(conf)), conf.source_schemes)
+        return _make(conf)
     except errors.ConfigurationError as error:
         raise errors.StoreMisconfigured(reason=error.message) from error
 
 
-def check(stores: StoreSet) -> None:
-    """Makes every store ready but that for staging, which waits until it is needed. Raises StoreMisconfigured."""
-    for name in stores.names:
-        try:
-            stores.get(name).check()
-        except (errors.ConfigurationError, errors.Unavailable) as error:
-            raise errors.StoreMisconfigured(reason=error.message) from error
+def _make(conf: cfg.ConfigOpts) -> StoreSet:
+    described, default = backends.described(conf), backends.default(conf)
+    sources.check(conf)  # whether or not there is a store that reads them
+    staged = staging.read(conf)
+    _refuse_shared_directories([(STAGING_NAME, staged), *_file_stores(conf, described)])
+    with ExitStack() as started:
+        stores = []
+        for one in described:
+            store = _start(conf, one, default)
+            if store is not None:
+                started.callback(store.close)
+                stores.append(store)
+        traits = {one.name: backends.traits(conf, one) for one in described}
+        made = StoreSet(stores, default, StagingStore(staged), conf.source_schemes, traits, several=bool(conf.enabled_backends))
+        started.pop_all()
+    return made
 
 
-def read_import_methods(conf: cfg.ConfigOpts) -> tuple[str, ...]:
-    """The import methods that are switched on. Raises ConfigurationError for one that there is not."""
-    named = [text.strip("[] ") for text in conf.enabled_import_methods]
-    methods = tuple(dict.fromkeys(name for name in named if name))
-    for name in methods:
-        if name not in METHODS:
-            raise errors.ConfigurationError(reason=f"enabled_import_methods names '{name}'. Accepted: {', '.join(METHODS)}.")
-    return methods
-
-
-def _make_store(name: str, conf: cfg.ConfigOpts, egress: Egress) -> Store:
-    driver: Callable[..., Store] = load_driver(name)
-    if name == "file":
-        return driver(name, _file_settings(conf))
-    if name == "s3":
-        return driver(name, s3.read(conf.glance_store))
-    if name == "swift":
-        return driver(name, swift.read(conf.glance_store))
-    return driver(name, egress) if name == "http" else driver(name)
-
-
-def _file_settings(conf: cfg.ConfigOpts) -> FileStoreSettings:
-    group = conf.glance_store
+def _start(conf: cfg.ConfigOpts, one: Described, default: str) -> Store | None:
+    """A store made ready; None for one that is left out."""
     try:
-        mode = int(group.filesystem_store_file_perm, 8)
-    except ValueError:
-        raise errors.StoreMisconfigured(reason=f"filesystem_store_file_perm is not octal: {group.filesystem_store_file_perm}") from None
-    return FileStoreSettings(datadir=Path(group.filesystem_store_datadir), file_perm=mode)
+        return _ready(drivers.make(one.driver, one.name, conf, one.group))
+    except errors.ConfigurationError as error:
+        if one.name == default:
+            raise errors.StoreMisconfigured(reason=f"The default store '{one.name}' cannot be used: {error.message}") from error
+        level = logging.ERROR if _is_configured(conf, one) else logging.WARNING
+        LOG.log(level, "The store '%s' cannot be used and is left out: %s", one.name, error.message)
+        return None
 
 
-def _staging_settings(conf: cfg.ConfigOpts) -> FileStoreSettings:
-    kept = _file_settings(conf)
-    url = urls.parse(conf.node_staging_uri or f"file://{os.path.abspath(kept.datadir.parent)}/staging")
-    if url is None or url.scheme != "file" or url.authority or not url.path:
-        raise errors.StoreMisconfigured(reason=f"node_staging_uri must be like file:///path, not {conf.node_staging_uri}")
-    if os.path.realpath(url.path) == os.path.realpath(kept.datadir):
-        raise errors.StoreMisconfigured(reason="Staged data need a directory other than filesystem_store_datadir: set node_staging_uri.")
-    return replace(kept, datadir=Path(url.path))
+def _ready(store: Store) -> Store:
+    """Raises ConfigurationError. A store that is only out of reach may come back, as it may at any other time."""
+    try:
+        store.check()
+    except errors.Unavailable as error:
+        LOG.warning("%s It is used as soon as it can be.", error.message)
+    except errors.ConfigurationError:
+        store.close()
+        raise
+    return store
 
 
-def _egress_settings(conf: cfg.ConfigOpts) -> EgressSettings:
-    certificates = conf.glance_store.https_ca_certificates_file
-    return EgressSettings(
-        allowed_networks=tuple(conf.allowed_source_networks),
-        denied_networks=tuple(conf.denied_source_networks),
-        allowed_ports=tuple(_ports(conf.allowed_source_ports)),
-        connect_timeout=conf.source_connect_timeout,
-        read_timeout=conf.source_read_timeout,
-        total_timeout=conf.source_total_timeout,
-        minimum_rate=conf.source_minimum_rate,
-        maximum_bytes=conf.image_size_cap,
-        max_redirects=conf.source_max_redirects,
-        https_insecure=conf.glance_store.https_insecure,
-        ca_file=Path(certificates) if certificates else None,
-    )
+def _is_configured(conf: cfg.ConfigOpts, one: Described) -> bool:
+    """Lists of older configurations name every driver, also those that nothing else is said about."""
+    if one.group != backends.SINGLE:
+        return True
+    return any(is_given(conf, option.dest, one.group) for option in backends.options(one.driver))
 
 
-def _ports(texts: Sequence[str]) -> Iterator[int]:
-    for text in texts:
-        first, dash, last = text.partition("-")
-        try:
-            low, high = int(first), int(last if dash else first)
-        except ValueError:
-            low, high = 0, 0
-        if not 0 < low <= high < 2**16:
-            raise errors.StoreMisconfigured(reason=f"allowed_source_ports has an item that is no port and no range of ports: {text}")
-        yield from range(low, high + 1)
+def _file_stores(conf: cfg.ConfigOpts, described: Sequence[Described]) -> Iterator[tuple[str, FileStoreSettings]]:
+    """The file stores that can be made, and what they are made with."""
+    for one in described:
+        if one.driver == "file":
+            try:
+                yield one.name, filesystem.read(conf[one.group])
+            except errors.ConfigurationError:
+                continue
+
+
+def _refuse_shared_directories(stores: Sequence[tuple[str, FileStoreSettings]]) -> None:
+    """Raises StoreMisconfigured for two stores in one directory: each would take the other's files for its own."""
+    owners: dict[str, str] = {}
+    for name, settings in stores:
+        for directory in settings.directories:
+            path = os.path.realpath(directory.path)
+            if owners.setdefault(path, name) != name:
+                reason = f"The stores '{owners[path]}' and '{name}' would both keep data in {path}: give each a directory of its own."
+                raise errors.StoreMisconfigured(reason=reason)

@@ -50,6 +50,7 @@ def make_engine(settings: DatabaseSettings) -> Engine:
         options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_SECONDS}}
     else:
         options = {"connect_args": {"connect_timeout": _CONNECT_SECONDS}, "pool_pre_ping": True, "isolation_level": "READ COMMITTED"}
+    logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)  # below that it tells rows, and old locations hold keys
     try:
         engine = create_engine(
             url,

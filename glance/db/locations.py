@@ -48,6 +48,9 @@ class SqlLocations:
     def erased(self, location_id: int) -> None:
         self._database.write(self._erased, location_id)
 
+    def mark(self, location_id: int, *, damaged: bool) -> bool:
+        return self._database.write(self._mark, location_id, damaged)
+
     def _condemned(self, connection: Connection) -> list[tuple[str, Location]]:
         # An image in status pending_delete was deleted with a delay: its data waits for the scrubber.
         waiting = (
@@ -63,3 +66,7 @@ class SqlLocations:
         waiting = (image_locations.c.id == location_id) & (image_locations.c.status == PENDING_DELETE)
         gone = {"status": "deleted", "deleted": True, "deleted_at": now, "updated_at": now}
         connection.execute(update(image_locations).where(waiting).values(gone))
+
+    def _mark(self, connection: Connection, location_id: int, damaged: bool) -> bool:
+        other = (image_locations.c.id == location_id) & (image_locations.c.status == "active") & image_locations.c.damaged.is_(not damaged)
+        return connection.execute(update(image_locations).where(other).values(damaged=damaged, updated_at=self._clock())).rowcount == 1

@@ -27,7 +27,8 @@ def from_image(image: Image) -> dict[str, Any]:
 
 def to_location(row: RowMapping) -> Location:
     """A location; rows older than the names of stores have none."""
-    return Location(row["value"], row["store"] or "", json.loads(row["meta_data"] or "{}"), row["status"], row["id"], row["owned"])
+    metadata = json.loads(row["meta_data"] or "{}")
+    return Location(row["value"], row["store"] or "", metadata, row["status"], row["id"], row["owned"], row["damaged"])
 
 
 def from_location(image_id: str, location: Location, now: datetime) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def from_location(image_id: str, location: Location, now: datetime) -> dict[str,
         "store": location.store or None,
         "status": location.status,
         "owned": location.owned,
+        "damaged": location.damaged,
         "created_at": now,
         "updated_at": now,
     }

@@ -140,6 +140,7 @@ image_locations = _table(
     Column("store", String(255)),
     Column("status", String(30), nullable=False, server_default="active"),
     Column("owned", Boolean, nullable=False, server_default=true()),
+    Column("damaged", Boolean, nullable=False, server_default=false()),
     *_history(),
     Index("ix_image_locations_image_id", "image_id"),
     Index("ix_image_locations_status", "status"),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Select, Table, bindparam, insert, literal_column, select, true, union_all, update
+from sqlalchemy import BindParameter, Connection, Select, Table, bindparam, false, insert, literal_column, select, union_all, update
 
 from glance import errors
 from glance.context import RequestContext
@@ -100,7 +100,7 @@ def _belonging(table: Table) -> Select[Any]:
         table.c.image_id,
         table.c.id,
         *(table.c[name] if name in table.c else literal_column("''").label(name) for name in shared),
-        table.c.owned if "owned" in table.c else true().label("owned"),
+        *(table.c[name] if name in table.c else false().label(name) for name in ("owned", "damaged")),
     ).where(table.c.deleted.is_(False), table.c.image_id.in_(_IMAGE_IDS))
 
 

@@ -136,6 +136,21 @@ class ImageSent(Event):
 
 
 @dataclass(frozen=True)
+class ImageDamaged(ImageEvent):
+    """A copy of an image's data was found missing or damaged, for the first time; the other copies are read before it from now on."""
+
+    type = "image.damaged"
+    store: str
+
+    @property
+    def priority(self) -> Priority:
+        return "ERROR"
+
+    def payload(self) -> Mapping[str, object]:
+        return {**_image(self.image), "backend": self.store}
+
+
+@dataclass(frozen=True)
 class MemberEvent(Event):
     """Something that happened to a membership, which is given as it was afterwards."""
 

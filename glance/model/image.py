@@ -25,6 +25,7 @@ class Location:
     """Where an image's data is: a URL that only stores read. Never shown to a client of v1, never printed.
 
     ``owned``: this service wrote the data, for this image, and erases them with it. Data that somebody else put there are only pointed to.
+    ``damaged``: what was last read there was not what was stored; other copies are read before it.
     """
 
     url: str = field(repr=False)
@@ -33,6 +34,7 @@ class Location:
     status: LocationStatus = "active"
     id: int | None = None
     owned: bool = True
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

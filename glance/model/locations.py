@@ -58,7 +58,15 @@ class RemoveLocation:
     position: int | None
 
 
-LocationStep = AddLocation | ReplaceLocations | RemoveLocation
+@dataclass(frozen=True, slots=True)
+class RemoveFromStore:
+    """All locations in one store away."""
+
+    rule: ClassVar[str] = "delete_image_location"
+    store: str
+
+
+LocationStep = AddLocation | ReplaceLocations | RemoveLocation | RemoveFromStore
 
 
 def shown_url(url: str) -> str:

@@ -227,6 +227,9 @@ class _Locations:
     def erased(self, location_id: int) -> None:
         return self._call.for_service(operations.LOCATIONS_ERASED, location_id=location_id)
 
+    def mark(self, location_id: int, *, damaged: bool) -> bool:
+        return self._call.for_service(operations.LOCATIONS_MARK, location_id=location_id, damaged=damaged)
+
 
 class _Members:
     def __init__(self, call: _Caller) -> None:

@@ -122,6 +122,15 @@ LOCATIONS_CONDEMNED = Operation(
 LOCATIONS_ERASED = Operation(
     "locations", "erased", "POST", "/locations/erased", (Slot("location_id", INTEGER),), _NOTHING, repeatable=True, for_caller=False
 )
+LOCATIONS_MARK = Operation(
+    "locations",
+    "mark",
+    "POST",
+    "/locations/mark",
+    (Slot("location_id", INTEGER), Slot("damaged", FLAG)),
+    Slot("marked", FLAG),
+    for_caller=False,
+)
 
 MEMBERS_LIST = Operation("members", "list", "GET", "/images/{image_id}/members", (), Slot("members", _MEMBERS), repeatable=True)
 MEMBERS_PUT = Operation(
@@ -159,6 +168,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     UPLOADS_TAKE_OVER,
     LOCATIONS_CONDEMNED,
     LOCATIONS_ERASED,
+    LOCATIONS_MARK,
     MEMBERS_LIST,
     MEMBERS_PUT,
     MEMBERS_ADD,

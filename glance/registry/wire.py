@@ -69,6 +69,7 @@ LOCATION = record(
     Slot("status", one_of(*get_args(LocationStatus)), default="active"),
     Slot("id", optional(INTEGER), default=None),
     Slot("owned", FLAG, default=True),
+    Slot("damaged", FLAG, default=False),
 )
 LOCATIONS = listing(LOCATION)
 LOCATION_CHANGE = record(

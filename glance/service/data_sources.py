@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from glance import errors
-from glance.context import RequestContext, unauthenticated
+from glance.context import RequestContext
 from glance.interfaces import ByteSource, Store
 from glance.model.events import ImageActivated
 from glance.model.image import Image, Location, OnFailure
@@ -81,7 +81,6 @@ class External:
         authorize_change(services, ctx, "set_image_location", image)
         check_formats(image, required=self.require_formats)
         store, location = external(services, self.url)
-        refuse_taken(services, image, store, location)
         actual = external_size(store, ctx, location)
         refuse_longer(actual, services.limits.image_size)
         if image.size is not None and image.size != actual:
@@ -160,18 +159,6 @@ def external(services: Services, url: str) -> tuple[Store, Location]:
         raise errors.Invalid(reason="External source should not be empty")
     store = services.stores.for_external(url)
     return store, Location(url=url, store=store.name, owned=False)
-
-
-def refuse_taken(services: Services, image: Image, store: Store, location: Location) -> None:
-    """Raises LocationTaken for data that a store of ours keeps for another image. They are named after it, however the URL is spelled."""
-    name = location.url.rpartition("/")[2]
-    if not store.writable or name == image.id:
-        return
-    try:
-        services.registry.images.get(unauthenticated(), name)
-    except errors.ImageNotFound:
-        return
-    raise errors.LocationTaken
 
 
 def external_size(store: Store, ctx: RequestContext, location: Location) -> int:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 
 from glance import errors
-from glance.context import unauthenticated
+from glance.context import RequestContext, unauthenticated
 from glance.model.image import Location
 from glance.service import Services
 
 LOG = logging.getLogger(__name__)
 
 
-def erase_condemned(services: Services, image_id: str, location: Location) -> bool:
-    """Erases the data at a location that waits for it, and notes that it is gone. False where that fails: it is left for the next time."""
+def erase_condemned(services: Services, image_id: str, location: Location, ctx: RequestContext | None = None) -> bool:
+    """Erases the data at a location that waits for it, and notes that it is gone. False where that fails: it is left for the next time. ``ctx``
+    is whoever deletes, None where nobody asks."""
     try:
         if location.owned:
-            _erase(services, image_id, location)
+            _erase(services, ctx or unauthenticated(), image_id, location)
         if location.id is not None:
             services.registry.locations.erased(location.id)
     except errors.GlanceError as error:
@@ -25,8 +26,8 @@ def erase_condemned(services: Services, image_id: str, location: Location) -> bo
     return True
 
 
-def _erase(services: Services, image_id: str, location: Location) -> None:
+def _erase(services: Services, ctx: RequestContext, image_id: str, location: Location) -> None:
     try:
-        services.stores.of(location).delete(unauthenticated(), location)
+        services.stores.of(location).delete(ctx, location)
     except errors.LocationNotFound:
         LOG.info("The data of deleted image %s was gone already", image_id)

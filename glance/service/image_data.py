@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from glance import errors
 from glance.context import RequestContext
 from glance.interfaces import Blob, OpenFile
 from glance.model.events import ImageSent
-from glance.model.image import Image, Location
+from glance.model.image import Image
 from glance.model.status import ACTIVE, DEACTIVATED
-from glance.service import Services, images
+from glance.service import Services, copies, images
 from glance.service.authorize import authorize
-
-LOG = logging.getLogger(__name__)
 
 
 class _Told:
@@ -79,45 +76,32 @@ def get_readable(services: Services, ctx: RequestContext, image_id: str, *, stri
     return image
 
 
-def open_data(services: Services, ctx: RequestContext, image: Image, offset: int = 0, length: int | None = None) -> Blob | None:
-    """The bytes of ``image``, which ``get_readable`` returned, from ``offset`` on, at most ``length``; None for an image of no bytes. How many of
-    them the caller took is told when the blob, or its file, is closed.
+def open_data(
+    services: Services, ctx: RequestContext, image: Image, offset: int = 0, length: int | None = None, prefer: Sequence[str] = ()
+) -> Blob | None:
+    """The bytes of ``image``, which ``get_readable`` returned, from ``offset`` on, at most ``length``; None for an image of no bytes. Copies in
+    the stores that ``prefer`` names are read before others. How many bytes the caller took is told when the blob, or its file, is closed.
 
-    Raises ImageDataMissing, ImageDataDamaged, StoreUnavailable. A blob that is returned is complete as far as its size can tell: a short one
-    never looks like the whole.
+    Raises ImageDataMissing, ImageDataDamaged, StoreUnavailable; PolicyForbids and InvalidParameter for ``prefer``. A blob that is returned is
+    complete as far as its size can tell; what is found out later ends it short: ``glance.service.copies.Reading``.
     """
+    if prefer:
+        _check_preference(services, ctx, image, prefer)
     if image.location is None:
         if image.size:
             raise errors.ImageDataMissing(image_id=image.id)
         services.notifier.emit(ctx, ImageSent(image, 0, 0, ctx.user, ctx.project))
         return None
-    blob = _open_any(services, ctx, image, offset, length)
-    return _Told(blob, lambda sent: services.notifier.emit(ctx, ImageSent(image, sent, blob.length, ctx.user, ctx.project)))
+    locations = copies.in_reading_order(services.stores, image.active_locations, prefer)
+    reading = copies.Reading(copies.Copies(services, ctx, image, locations), offset, length)
+    return _Told(reading, lambda sent: services.notifier.emit(ctx, ImageSent(image, sent, reading.length, ctx.user, ctx.project)))
 
 
-def _open_any(services: Services, ctx: RequestContext, image: Image, offset: int, length: int | None) -> Blob:
-    """The data at the first location that can be opened. Raises what the last one does."""
-    *others, last = image.active_locations
-    for location in others:
-        try:
-            return _open(services, ctx, image, location, offset, length)
-        except (errors.NotFound, errors.Unavailable) as error:
-            LOG.warning("One location of image %s cannot be read, the next one is tried: %s", image.id, error.code)
-    return _open(services, ctx, image, last, offset, length)
-
-
-def _open(services: Services, ctx: RequestContext, image: Image, location: Location, offset: int, length: int | None) -> Blob:
-    store = services.stores.of(location)
-    try:
-        blob = store.open(ctx, location, offset, length)
-    except errors.LocationNotFound:
-        raise errors.ImageDataMissing(image_id=image.id) from None
-    expected = (image.size or 0) - offset
-    if length is not None:
-        expected = min(expected, length)
-    # Nothing was measured when external data was registered: the whole is passed on as it is; a part is what was asked for, or refused.
-    measured = image.checksum is not None
-    if (measured or length is not None) and blob.length != expected:
-        blob.close()
-        raise errors.ImageDataDamaged(image_id=image.id, actual=blob.length, expected=expected)
-    return blob
+def _check_preference(services: Services, ctx: RequestContext, image: Image, prefer: Sequence[str]) -> None:
+    """Raises PolicyForbids, and InvalidParameter unless all are stores that clients may choose."""
+    authorize(services, ctx, "download_from_store", image)
+    if not services.stores.several:
+        raise errors.InvalidParameter(reason="Store selection for download is not available when multiple backends are not enabled.")
+    for name in prefer:
+        if name not in services.stores.names:
+            raise errors.InvalidParameter(reason=f"Store '{name[:64]}' is not configured.")

@@ -14,7 +14,7 @@ from glance.model.formats import BARE
 from glance.model.image import Image, ImageChanges, ImageQuery
 from glance.model.status import ACTIVE, DEACTIVATED, DELETED, MEASURED, PENDING_DELETE, QUEUED
 from glance.model.visibility import COMMUNITY, PUBLIC, SHARED
-from glance.service import Services
+from glance.service import Services, readers
 from glance.service.authorize import authorize, authorize_change, check_may_change
 from glance.service.data_sources import DataSource
 from glance.service.erasing import erase_condemned
@@ -132,7 +132,7 @@ def delete(services: Services, ctx: RequestContext, image_id: str, *, strict: bo
     services.notifier.emit(ctx, ImageDeleted(replace(deleted, properties=image.properties, tags=image.tags)))
     if deleted.status == DELETED:
         for location in deleted.locations:
-            erase_condemned(services, image_id, location)
+            erase_condemned(services, image_id, location, ctx)
 
 
 def attach(services: Services, ctx: RequestContext, image_id: str, source: DataSource) -> Image:
@@ -186,6 +186,8 @@ def _switch(services: Services, ctx: RequestContext, image_id: str, rule: str, o
 def _save(services: Services, ctx: RequestContext, image_id: str, changes: ImageChanges, from_status: frozenset[str] | None = None) -> Image:
     image = services.registry.images.update(ctx, image_id, changes, from_status)
     services.notifier.emit(ctx, ImageUpdated(image))
+    if "visibility" in changes.values:
+        readers.tell(services, ctx, image_id)
     return image
 
 

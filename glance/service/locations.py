@@ -10,11 +10,20 @@ from glance import errors
 from glance.context import RequestContext
 from glance.model.events import ImageActivated, ImageUpdated
 from glance.model.image import Image, ImageChanges, Location, LocationChange
-from glance.model.locations import AddLocation, LocationStep, RemoveLocation, ReplaceLocations, StatedHashes, StatedLocation, shown_url
+from glance.model.locations import (
+    AddLocation,
+    LocationStep,
+    RemoveFromStore,
+    RemoveLocation,
+    ReplaceLocations,
+    StatedHashes,
+    StatedLocation,
+    shown_url,
+)
 from glance.model.status import ACTIVE, DEACTIVATED, PENDING_DELETE, QUEUED
-from glance.service import Services, images
+from glance.service import Services, copies, images
 from glance.service.authorize import authorize, authorize_change, check_may_change
-from glance.service.data_sources import check_formats, external, external_size, refuse_taken
+from glance.service.data_sources import check_formats, external, external_size
 from glance.service.erasing import erase_condemned
 from glance.service.measuring import measure
 from glance.stream import refuse_longer
@@ -26,8 +35,9 @@ _LEARNED = ("status", "size", "checksum", "os_hash_algo", "os_hash_value")
 
 
 def visible(services: Services, ctx: RequestContext, image: Image) -> tuple[Location, ...]:
-    """The active locations of an image that the caller sees, as it may see them: without credentials, and with the name of the store in the
-    metadata. None of a deactivated image, but for administrators, and none where the policy ``get_image_location`` does not allow it."""
+    """The active locations of an image that the caller sees, as it may see them: in the order in which they are read, without credentials, and
+    with the name of the store in the metadata. None of a deactivated image, but for administrators, and none where the policy
+    ``get_image_location`` does not allow it."""
     if image.status == DEACTIVATED and not ctx.is_admin:
         return ()
     try:
@@ -35,6 +45,15 @@ def visible(services: Services, ctx: RequestContext, image: Image) -> tuple[Loca
     except errors.PolicyForbids:
         return ()
     return _shown(services, image)
+
+
+def stores_of(services: Services, image: Image) -> tuple[str, ...]:
+    """The stores that hold the data of an image, each once, those first that are read first, else by name. None where the site offers no choice."""
+    if not services.stores.several:
+        return ()
+    by_name = sorted(image.active_locations, key=lambda one: copies.store_name(services.stores, one))
+    names = dict.fromkeys(copies.store_name(services.stores, one) for one in copies.ordered(services.stores, by_name))
+    return tuple(name for name in names if name)
 
 
 def list_locations(services: Services, ctx: RequestContext, image_id: str) -> tuple[Location, ...]:
@@ -61,7 +80,7 @@ def change(services: Services, ctx: RequestContext, image_id: str, steps: Sequen
     changed = services.registry.images.update(ctx, image_id, revision.changes(), frozenset({image.status}))
     for location in changed.locations:
         if location.status == PENDING_DELETE:
-            erase_condemned(services, image_id, location)
+            erase_condemned(services, image_id, location, ctx)
     if image.status == QUEUED:
         services.notifier.emit(ctx, ImageActivated(changed))
     services.notifier.emit(ctx, ImageUpdated(changed))
@@ -74,7 +93,6 @@ def point_to(services: Services, ctx: RequestContext, image: Image, url: str) ->
     if shown_url(url) != url:
         raise errors.LocationInvalid(reason="a URL with credentials is not accepted.")
     store, location = external(services, url)
-    refuse_taken(services, image, store, location)
     try:
         size = external_size(store, ctx, location)
     except errors.LocationNotFound:
@@ -94,7 +112,7 @@ class _Revision:
         self._services = services
         self._ctx = ctx
         self._found = image
-        self._before = image.active_locations
+        self._before = copies.ordered(services.stores, image.active_locations)
         self._image = image
         self._locations = list(self._before)
 
@@ -110,6 +128,8 @@ class _Revision:
             case RemoveLocation():
                 self._require({ACTIVE}, "remove")
                 self._remove(step.position)
+            case RemoveFromStore():
+                self._remove_from(step.store)
 
     def verify(self) -> None:
         """Data that this service wrote are what every further location must hold, and they stay: what is elsewhere can change at any time
@@ -159,7 +179,7 @@ class _Revision:
         wanted = {shown_url(one.url): one for one in stated}
         if wanted.keys() != there.keys() or len(wanted) != len(stated):
             raise errors.Invalid(reason="Original locations is not empty: only their metadata can be replaced.")
-        names = {url: _store_name(self._services, location) for url, location in there.items()}
+        names = {url: copies.store_name(self._services.stores, location) for url, location in there.items()}
         self._locations = [replace(there[url], metadata=_metadata(one, names[url])) for url, one in wanted.items()]
 
     def _remove(self, position: int | None) -> None:
@@ -168,6 +188,15 @@ class _Revision:
         if len(self._locations) == 1:
             raise errors.Forbidden(reason="Cannot remove last location in the image.")
         del self._locations[position]
+
+    def _remove_from(self, store: str) -> None:
+        left = [location for location in self._locations if copies.store_name(self._services.stores, location) != store]
+        if len(left) == len(self._locations):
+            raise errors.NotFound(reason=f"Image {self._image.id} is not stored in store {store}.")
+        if not left:
+            raise errors.Forbidden(reason="Cannot delete image data from the only store containing it. Consider deleting the image instead.")
+        self._require({ACTIVE}, "remove")
+        self._locations = left
 
     def _learn(self, hashes: StatedHashes | None) -> None:
         """Takes over what a client says about the data of an image that has none yet; later it can only agree."""
@@ -200,16 +229,9 @@ class _Revision:
 
 def _shown(services: Services, image: Image) -> tuple[Location, ...]:
     return tuple(
-        replace(one, url=shown_url(one.url), metadata={**one.metadata, "store": _store_name(services, one)}) for one in image.active_locations
+        replace(one, url=shown_url(one.url), metadata={**one.metadata, "store": copies.store_name(services.stores, one)})
+        for one in copies.ordered(services.stores, image.active_locations)
     )
-
-
-def _store_name(services: Services, location: Location) -> str:
-    """The store of a location; a row that is older than the names of stores, and whose store is gone, has none."""
-    try:
-        return location.store or services.stores.of(location).name
-    except errors.StoreUnknown:
-        return ""
 
 
 def _metadata(stated: StatedLocation, store: str) -> dict[str, object]:

@@ -11,7 +11,7 @@ from glance.context import RequestContext
 from glance.model.events import MemberCreated, MemberDeleted, MemberUpdated
 from glance.model.image import Image, Member, Membership, MemberStatus
 from glance.model.visibility import SHARED
-from glance.service import Services
+from glance.service import Services, readers
 from glance.service.authorize import authorize, authorize_change
 
 
@@ -39,6 +39,7 @@ def share(services: Services, ctx: RequestContext, image_id: str, memberships: S
             services.notifier.emit(ctx, MemberUpdated(member))
     for name in before.keys() - after.keys():
         services.notifier.emit(ctx, _removed(before[name]))
+    readers.tell(services, ctx, image_id)
 
 
 def add(services: Services, ctx: RequestContext, image_id: str, member: str) -> Member:
@@ -48,6 +49,7 @@ def add(services: Services, ctx: RequestContext, image_id: str, member: str) -> 
     _check_shared(image)
     added = services.registry.members.add(ctx, image_id, member, maximum=services.limits.members)
     services.notifier.emit(ctx, MemberCreated(added))
+    readers.tell(services, ctx, image_id)
     return added
 
 
@@ -74,6 +76,7 @@ def unshare(services: Services, ctx: RequestContext, image_id: str, member: str)
     before = _shared(services, ctx, image_id)
     services.registry.members.remove(ctx, image_id, member)
     services.notifier.emit(ctx, _removed(before.get(member, Member(image_id, member))))
+    readers.tell(services, ctx, image_id)
 
 
 def list_shared(services: Services, ctx: RequestContext, member: str) -> Sequence[Member]:

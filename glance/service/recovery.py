@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 
 from glance import errors
-from glance.context import unauthenticated
+from glance.context import RequestContext, unauthenticated
 from glance.model.image import Upload
 from glance.model.status import DELETED
 from glance.service import Services
@@ -50,6 +51,14 @@ def _is_gone(services: Services, image_id: str) -> bool:
         return True
 
 
+def _for_owner(services: Services, image_id: str) -> RequestContext:
+    """This service, about to touch data of the image's owner."""
+    try:
+        return replace(unauthenticated(), project=services.registry.images.get(unauthenticated(), image_id).owner)
+    except errors.ImageNotFound:
+        return unauthenticated()
+
+
 def _reclaim(services: Services, upload: Upload) -> bool:
     """Ends a dead upload: claims it, erases its data, and lets the image fall to the status that its API promises."""
     claim = uuid.uuid4().hex
@@ -57,7 +66,8 @@ def _reclaim(services: Services, upload: Upload) -> bool:
         return False
     try:
         if upload.store:
-            services.stores.get(upload.store).discard(unauthenticated(), upload.image_id)
+            for store in services.stores.of_upload(upload.store):
+                store.discard(_for_owner(services, upload.image_id), upload.image_id)
     except errors.GlanceError as error:
         LOG.warning("What upload %s of image %s left cannot be erased yet: %s", upload.attempt, upload.image_id, error.code)
         return False

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 from glance import errors
 from glance.context import RequestContext
-from glance.interfaces import Store
+from glance.interfaces import ListsReaders, Store
 from glance.model.events import ImageActivated, ImagePrepared, ImageUploaded, ImageUploadFailed
 from glance.model.image import Held, Image, Location, OnFailure, StoredData, Upload
-from glance.service import Services
+from glance.service import Services, readers
 from glance.stream import Count, Digest, Limit, flow
 
 LOG = logging.getLogger(__name__)
@@ -67,6 +67,8 @@ class Uploading:
             self.services.leases.release(self.upload.attempt)
         notifier.emit(self.ctx, ImageUploaded(image))
         notifier.emit(self.ctx, ImageActivated(image))
+        if isinstance(self.target, ListsReaders):
+            self._tell_readers()
         return image
 
     def stage(self, chunks: Iterator[bytes], length: int | None) -> Image:
@@ -83,10 +85,23 @@ class Uploading:
 
     def _add(self, chunks: Iterator[bytes], length: int | None) -> Location:
         try:
-            return self.target.add(self.ctx, self.image.id, chunks, length)
+            return self.target.add(replace(self.ctx, project=self.image.owner), self.image.id, chunks, length)
+        except errors.UploadLeftBehind:
+            raise  # the attempt stays on record, so that recovery finds it
         except BaseException:
             self._abandon(self.upload.attempt)
             raise
+
+    def _tell_readers(self) -> None:
+        try:
+            readers.tell(self.services, self.ctx, self.image.id)
+        except errors.GlanceError as error:
+            LOG.warning(
+                "Image %s can be read through this service only: its readers are not told to store %s: %s",
+                self.image.id,
+                self.target.name,
+                error.code,
+            )
 
     def _finish(self, data: StoredData) -> Image:
         try:

@@ -1,10 +1,12 @@
-"""The URLs of locations: taken apart, and printed without what may be secret."""
+"""The URLs of locations: taken apart, and printed without what may be secret; and the names of images that may stand in them."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 
+#: An id that is used as a name: nothing in it means more to a file system, a URL, or a server.
+IMAGE_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
 _FORM = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/]*)(?P<path>/.*)?")
 
 

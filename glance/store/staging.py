@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Iterable, Sequence
 
@@ -28,6 +27,7 @@ class StagingStore(FileStore):
 
     def __init__(self, settings: FileStoreSettings) -> None:
         super().__init__(NAME, settings)
+        self._ready = False
 
     def add(self, ctx: RequestContext, image_id: str, chunks: Iterable[bytes], size: int | None) -> Location:
         self._make_ready()
@@ -39,16 +39,17 @@ class StagingStore(FileStore):
 
     def held(self) -> Sequence[str]:
         """Only UUIDs count: whatever else lies in the directory was not put there by us."""
-        if not self._datadir.is_dir():
+        [directory] = self._directories
+        if not directory.exists():
             return ()
-        with self._directory() as directory, self._translated(), os.scandir(directory) as entries:
-            named = (_NAME.fullmatch(entry.name) for entry in entries if entry.is_file(follow_symlinks=False))
-            return sorted({found[1] or found[2] for found in named if found})
+        named = (_NAME.fullmatch(name) for name in directory.names())
+        return sorted({found[1] or found[2] for found in named if found})
 
     def _make_ready(self) -> None:
-        if self._inode is None:
+        if not self._ready:
             try:
                 self.check()
             except errors.ConfigurationError as error:
-                LOG.error("Nothing can be staged, see node_staging_uri: %s", error.message)
+                LOG.error("Nothing can be staged, see node_staging_uri (with enabled_backends: [%s]): %s", NAME, error.message)
                 raise errors.StoreUnavailable(store=self.name) from None
+            self._ready = True

@@ -17,6 +17,7 @@ Where a place can fail, ``failing_adds`` and ``failing_reads`` give the ways in 
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import random
@@ -25,6 +26,7 @@ import tracemalloc
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -115,6 +117,11 @@ class ReadableStoreContract:
         assert store.schemes
         assert all(scheme == scheme.lower() for scheme in store.schemes)
         assert isinstance(store.writable, bool)
+        assert json.dumps(dict(store.properties))
+
+    def test_13_recognizes_its_own_locations_only(self, store: Store, publish: Publish) -> None:
+        assert store.recognizes(replace(publish(b"data"), store="another name"))
+        assert not store.recognizes(Location(url="no-such-scheme://here/there", store=store.name))
 
     @pytest.mark.parametrize("size", SIZES)
     def test_1_open_after_publishing_gives_the_same_bytes(self, store: Store, ctx: RequestContext, publish: Publish, size: int) -> None:

@@ -24,7 +24,9 @@ from glance.store.stores import StoreSet
 from glance.testing.servers import free_ports
 from glance.testing.wire import Answer
 from tests.api.conftest import DATA, Api, pipeline, wsgi_sender
+from tests.copies import several_stores
 from tests.disk_images import BACKED, qcow2
+from tests.services import with_archive
 from tests.web import Web
 
 BYTES = b"0123456789"
@@ -260,7 +262,7 @@ def _read_only_store(scene: Scene) -> Answer:
 
 def _location_taken(scene: Scene) -> Answer:
     stores = scene.api.services.stores
-    other = scene.with_services(stores=StoreSet([stores.get("file")], "file", stores.staging, external_schemes=("file",)))
+    other = scene.with_services(stores=with_archive(stores, scene.api.images))
     url = scene.data(scene.active()).as_uri()
     return _external(other, url) if scene.version == "v1" else _location(other, scene.new(), url)
 
@@ -324,8 +326,8 @@ PROVOCATIONS: dict[type[GlanceError], tuple[Entry, Entry]] = {
             else _location(scene, scene.new(), f"http://127.0.0.1:{free_ports(1)[0]}/")
         )
     ),
-    errors.StoreUnknown: v1(
-        lambda scene: scene.send("POST", "/images", {**_headers({**RAW, "store": "zz"}), **DATA}, BYTES), v2="clients name no store"
+    errors.StoreUnknown: both(
+        lambda scene: scene.with_services(stores=several_stores(scene.api.images.parent)).upload(scene.new(), x_image_meta_store="zz")
     ),
     errors.StoreReadOnly: both(_read_only_store),
     errors.ContentTypeUnsupported: both(lambda scene: scene.upload(scene.new(), Content_Type="text/plain")),
@@ -411,6 +413,7 @@ PROVOCATIONS: dict[type[GlanceError], tuple[Entry, Entry]] = {
     errors.RangeNotSatisfiable: both(lambda scene: scene.read(scene.active(), Range="bytes=10-")),
     errors.Unavailable: never("what is not available has an error of its own"),
     errors.StoreUnavailable: both(_store_gone),
+    errors.UploadLeftBehind: both(_failing(errors.UploadLeftBehind(store="file"))),
     errors.StoreWriteDenied: both(_failing(errors.StoreWriteDenied(store="file"))),
     errors.RegistryUnavailable: both(_registry_gone),
     errors.DatabaseUnavailable: both(_database_gone),

@@ -24,10 +24,11 @@ from glance.model.events import ImageSent, every_event
 from glance.model.image import Image, ImageChanges, Membership
 from glance.model.locations import AddLocation, StatedLocation
 from glance.model.status import DEACTIVATED
-from glance.service import Services, image_data, images, locations, members, registration, staging
+from glance.service import Services, image_data, images, locations, members, registration, staging, stores
 from glance.service.authorize import authorize_change
 from glance.service.data_sources import Body, Copied, DataSource, External, NoBytes
 from tests.api.conftest import served
+from tests.copies import add_copy, several_stores
 from tests.services import Recorder, make_services
 
 TOKEN = "gAAAAB-token"
@@ -56,6 +57,9 @@ class Scene:
     def deactivated(self) -> str:
         return images.deactivate(self.services, ADMIN, self.active()).id
 
+    def copied(self) -> str:
+        return add_copy(self.services, self.active(), "costly").id
+
     def shared(self) -> str:
         image_id = self.active()
         members.add(self.services, ADMIN, image_id, "guests")
@@ -80,7 +84,7 @@ def url() -> Iterator[str]:
 @pytest.fixture
 def scene(tmp_path: Path, registry: Registry, url: str) -> Scene:
     told = Recorder()
-    return Scene(make_services(tmp_path, registry, notifier=told), told, url)
+    return Scene(make_services(tmp_path, registry, notifier=told, stores=several_stores(tmp_path)), told, url)
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,9 @@ SCENARIOS = {
         "locations.change",
         lambda on, ctx, id_: locations.change(on.services, ctx, id_, [AddLocation(StatedLocation(on.url), 0)]),
         ["image.activate", "image.update"],
+    ),
+    "delete from a store": Scenario(
+        "stores.delete_from", lambda on, ctx, id_: stores.delete_from(on.services, ctx, "cheap", id_), ["image.update"], Scene.copied
     ),
     "register": Scenario("registration.register", lambda on, ctx, id_: registration.register(on.services, ctx, id_, on.url), ["image.activate"]),
 }
@@ -297,6 +304,10 @@ def test_events_of_all_kinds_then_hold_no_location_and_no_secret(scene: Scene, t
         blob.close()
     with pytest.raises(errors.ClientDisconnected):
         images.attach(scene.services, ADMIN, scene.queued(), Body(io.BytesIO(DATA), len(DATA) + 1))
+    gone = images.get(scene.services, ADMIN, scene.active())
+    (tmp_path / "images" / gone.id).unlink()
+    with pytest.raises(errors.ImageDataMissing):
+        image_data.open_data(scene.services, ADMIN, gone)
 
     assert {type(event) for event in scene.told.events} == set(every_event())
     for event in scene.told.events:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from glance.api.app import Composition, api_v1, unauthenticated_context, version_negotiation
 from glance.api.settings import ApiSettings
 from tests.api.conftest import Api, wsgi_sender
+from tests.copies import several_stores
 
 VENDOR = "application/vnd.openstack.images-"
 
 
-@pytest.mark.parametrize("path", ["/", "/v9/images", "/v1.7/x", "/foo", "/v2.8/images", "/v2.16/images", "//evil.example/v1", "/images2"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v9/images", "/v1.7/x", "/foo", "/v2.8/images", "/v2.13/images", "/v2.16/images", "//evil.example/v1", "/images2"]
+)
 def test_path_when_it_names_no_version_then_300_with_the_document(api: Api, path: str) -> None:
     answer = api.request("GET", path)
     assert answer.status == 300
@@ -23,6 +27,20 @@ def test_path_when_it_names_no_version_then_300_with_the_document(api: Api, path
     assert [minor for minor, _ in listed] == [*(f"v2.{minor}" for minor in (15, 9, 17, 7, 6, 5, 4, 3, 2, 1, 0)), "v1.1", "v1.0"]
     assert {status for _, status in listed} == {"CURRENT", "SUPPORTED"}
     assert all(one["links"][0]["href"].endswith(f"/{one['id'][:2]}/") for one in answer.json["versions"])
+
+
+def test_versions_when_there_are_several_stores_then_their_minors_too(make_api: Callable[..., Api], tmp_path: Path) -> None:
+    api = make_api(stores=several_stores(tmp_path))
+    listed = [(one["id"], one["status"]) for one in api.request("GET", "/").json["versions"]]
+    assert listed[:8] == [
+        *((f"v2.{minor}", "SUPPORTED") for minor in (15, 13, 12, 11, 10, 9, 8)),
+        ("v2.17", "CURRENT"),
+    ]
+    assert [minor for minor, _ in listed[8:]] == [*(f"v2.{minor}" for minor in range(7, -1, -1)), "v1.1", "v1.0"]
+    for minor in (8, 10, 11, 12, 13):
+        assert api.get(f"/v2.{minor}/images")["images"] == []
+        assert api.request("GET", "/images", {"Accept": f"{VENDOR}v2.{minor}"}).status == 200
+    assert api.request("GET", "/v2.14/images").status == 300
 
 
 @pytest.mark.parametrize(("path", "status"), [("//v2/images", 300), ("//versions", 300), ("/v2//images", 404), ("/v2/images//", 404)])

@@ -15,6 +15,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / ".venv-clients" / "bin"
 DEADLINE = 60.0
+#: What the tests store.
+DATA = os.urandom(300_000)
 
 
 class ClientFailure(AssertionError):

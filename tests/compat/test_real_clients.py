@@ -4,40 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from glance.testing.servers import Glance
-from tests.compat.real_clients import Clients, properties, rows
+from tests.compat.real_clients import DATA, Clients, properties, rows
 from tests.compat.scripted import Server, reply
 from tests.file_server import offering
 
-DATA = os.urandom(300_000)
 RAW = ("--disk-format", "raw", "--container-format", "bare")
-
-
-@pytest.fixture
-def clients(glance: Glance, tmp_path: Path) -> Clients:
-    return Clients(glance.url, tmp_path)
-
-
-@pytest.fixture
-def image_id(glance: Glance) -> Iterator[str]:
-    """An id for the test's image, which is deleted afterwards if there is one."""
-    image_id = str(uuid.uuid4())
-    yield image_id
-    glance.request("DELETE", f"/v2/images/{image_id}")
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    path = tmp_path / "source.raw"
-    path.write_bytes(DATA)
-    return path
 
 
 @pytest.fixture

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from glance.testing.servers import Glance
-from tests.compat.real_clients import Clients, properties
-
-DATA = os.urandom(300_000)
-
-
-@pytest.fixture
-def clients(glance: Glance, tmp_path: Path) -> Clients:
-    return Clients(glance.url, tmp_path)
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    path = tmp_path / "source.raw"
-    path.write_bytes(DATA)
-    return path
+from tests.compat.real_clients import DATA, Clients, properties
 
 
 @pytest.fixture

@@ -228,6 +228,29 @@ def test_add_when_its_temporary_file_is_swapped_for_a_symlink_leaves_the_target_
     assert names(datadir) == []
 
 
+def test_add_when_it_cannot_take_away_its_temporary_file_says_that_something_is_left(store, datadir):
+    def breaking():
+        yield b"before"
+        temporary = next(datadir.iterdir())
+        temporary.unlink()
+        temporary.mkdir()  # which is not unlinked by anybody, root included
+        raise errors.ClientDisconnected
+
+    with pytest.raises(errors.UploadLeftBehind):
+        store.add(CTX, "one", breaking(), None)
+
+
+def test_add_when_the_link_is_there_although_its_answer_was_lost_goes_on(store, datadir):
+    """NFS asks again for what was not answered, and is told that the name exists (link(2), BUGS)."""
+
+    def linked():
+        yield b"data"
+        os.link(next(datadir.iterdir()), datadir / "one")
+
+    location = store.add(CTX, "one", linked(), 4)
+    assert (names(datadir), store.size(CTX, location)) == (["one"], 4)
+
+
 def test_open_when_a_symlink_has_the_name_reads_nothing(store, datadir, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("secret")
@@ -357,27 +380,14 @@ def test_add_when_files_may_not_grow_says_full(store, datadir):
     assert names(datadir) == []
 
 
-def test_check_when_the_directory_may_not_be_written_refuses_to_start(tmp_path):
+@pytest.mark.parametrize("error", ["EPERM", "EACCES"])
+def test_check_when_files_cannot_be_linked_refuses_to_start(datadir, error):
     code = "import sys; from pathlib import Path; from glance import errors; from glance.store.drivers.file import *\n"
     code += "try: FileStore('file', FileStoreSettings(Path(sys.argv[1]))).check()\nexcept errors.ConfigurationError as error: print(error.message)"
-    done = subprocess.run(
-        [
-            "unshare",
-            "-rm",
-            "sh",
-            "-e",
-            "-c",
-            'mount -t tmpfs -o ro,mode=0750 tmpfs "$1"; exec "$2" -c "$3" "$1"',
-            "sh",
-            tmp_path,
-            sys.executable,
-            code,
-        ],
-        capture_output=True,
-        timeout=60,
-        check=True,
-    )
+    command = ["strace", "-f", "-o", "/dev/null", "-e", "trace=linkat", "-e", f"inject=linkat:error={error}", sys.executable, "-c", code, datadir]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=True)
     assert b"may not be written" in done.stdout
+    assert names(datadir) == []
 
 
 def strace_points(tmp_path, call, action, number):

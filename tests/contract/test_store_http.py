@@ -3,7 +3,6 @@
 import itertools
 import re
 import socket
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -14,6 +13,7 @@ from glance.egress import Egress, EgressSettings
 from glance.model.image import Location
 from glance.store.drivers.http import HttpStore
 from glance.testing.store_contract import MIB, ReadOnlyStoreContract, noise
+from tests.http_front import running
 
 CTX = RequestContext()
 DATA = noise(1000)
@@ -81,13 +81,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def web():
-    server = Web()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join(30)
+    with running(Web()) as server:
+        yield server
 
 
 def local_store(**settings):

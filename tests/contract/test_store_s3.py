@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
 import tracemalloc
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,8 +29,9 @@ from glance.store.drivers.s3.endpoint import Endpoint
 from glance.store.drivers.s3.parts import PARTS_HELD
 from glance.store.drivers.s3.settings import S3StoreSettings
 from glance.store.drivers.s3.store import S3Store
+from glance.testing.servers import wait_until
 from glance.testing.store_contract import BOUNDED, MIB, BrokenSource, StoreContract, new_id, noise, pieces
-from tests.s3_front import Front, Handler
+from tests.http_front import Front, Handler, running
 from tests.swift_server import SwiftServer
 
 CTX = RequestContext()
@@ -134,7 +137,7 @@ class TestS3Store(StoreContract):
             make(host=f"http://127.0.0.1:{silent_port}", read_timeout=0.5),
             make(keys=(settings.keys[0], "wrong")),
             make(keys=("nobody", "wrong")),
-            make(bucket="no-such-bucket"),
+            make(bucket="no-such-bucket", create_bucket=False),
         ]
 
     @pytest.fixture
@@ -306,7 +309,48 @@ def test_read_when_the_bucket_is_gone_then_unavailable_not_missing(make: Callabl
             ask(CTX, location)
 
 
+@pytest.mark.parametrize("create", [True, False])
+def test_bucket_when_the_server_does_not_answer_at_start_then_found_or_made_by_the_first_add(
+    front: Front, make: Callable[..., S3Store], s3: Any, create: bool
+) -> None:
+    bucket = f"late-{create}".lower()
+    store = make(host=front.url, bucket=bucket, create_bucket=create)
+    front.answer = lambda _request: (503, {}, b"")
+    for ask in (store.check, lambda: store.add(CTX, new_id(), [b"data"], 4)):
+        with pytest.raises(errors.StoreUnavailable):
+            ask()
+    front.answer = lambda _request: None
+
+    if not create:
+        with pytest.raises(errors.StoreUnavailable):
+            store.add(CTX, new_id(), [b"data"], 4)
+        s3.create_bucket(Bucket=bucket)
+    assert [contents(store, store.add(CTX, new_id(), [b"data"], 4)) for _twice in range(2)] == [b"data"] * 2
+    assert front.seen.count(f"PUT /{bucket}") == int(create)
+
+
+def test_bucket_when_it_cannot_be_made_once_the_service_runs_then_unavailable_and_logged(
+    swift_server: SwiftServer, make: Callable[..., S3Store], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(errors.StoreUnavailable):
+        make(bucket="of-a-reader", keys=(swift_server.reader, swift_server.reader_key)).add(CTX, new_id(), [b"data"], 4)
+    assert "access key, secret key" in caplog.text
+
+
 # Locations
+
+
+@pytest.mark.parametrize("form", ["s3+{url}/{bucket}/x", "s3://KEY:se/cret@{host}/{bucket}/x", "s3+http://KEY:s@{host}/{bucket}/x"])
+def test_recognizes_then_only_what_lies_in_its_bucket_and_asks_nobody(make: Callable[..., S3Store], closed_port: int, form: str) -> None:
+    host = f"127.0.0.1:{closed_port}"
+    store = make(host=f"http://{host}")
+
+    def known(host: str = host, bucket: str = BUCKET) -> bool:
+        return store.recognizes(Location(url=form.format(url=f"http://{host}", host=host, bucket=bucket), store="of old"))
+
+    assert known()
+    assert not known(bucket="other")
+    assert not known(host="127.0.0.1:1")
 
 
 def test_add_then_the_location_holds_no_keys(store: S3Store, settings: S3StoreSettings) -> None:
@@ -392,13 +436,8 @@ def test_driver_without_boto3_then_says_what_to_install() -> None:
 
 @pytest.fixture
 def front(swift_server: SwiftServer) -> Iterator[Front]:
-    server = Front(swift_server.port)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join(30)
+    with running(Front(swift_server.port)) as server:
+        yield server
 
 
 def is_last(request: Handler) -> bool:
@@ -445,19 +484,108 @@ def test_add_when_a_part_fails_then_nothing_stays(front: Front, make: Callable[.
     assert not any("partNumber=9" in one for one in front.seen), "it went on although a part had failed"
 
 
-@pytest.mark.parametrize("status", [301, 302, 307])
-def test_requests_when_redirected_then_go_nowhere_else(front: Front, make: Callable[..., S3Store], status: int) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as canary:
+def test_add_when_the_server_is_late_then_what_it_stores_at_last_is_told_to_recovery(
+    front: Front, make: Callable[..., S3Store], held: Callable[[], Sequence[str]]
+) -> None:
+    awake = threading.Event()
+    front.answer = lambda request: (awake.wait(60) and None) if is_last(request) else None
+    store, image_id, before = make(host=front.url, read_timeout=0.5), new_id(), held()
+
+    with pytest.raises(errors.UploadLeftBehind):
+        store.add(CTX, image_id, [b"data"], 4)
+    awake.set()
+    wait_until(lambda: image_id in held(), "the object to appear")
+
+    store.discard(CTX, image_id)
+    assert held() == before
+
+
+@pytest.fixture
+def odd_port() -> Iterator[tuple[int, list[bytes]]]:
+    """A server that says of everything what stands in the list: whole answers, as they go over the wire."""
+    answers: list[bytes] = []
+
+    class Odd(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(b"".join(answers))
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Odd) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+        yield server.server_address[1], answers
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [b"ETag: x\r\nTransfer-Encoding: chunked\r\n", b"ETag: x\r\nContent-Length: four\r\n", b"ETag: x\r\nno header\r\nContent-Length: 0\r\n"],
+    ids=["no length", "no number", "no header"],
+)
+def test_read_when_the_server_does_not_say_how_much_comes_then_unavailable(
+    odd_port: tuple[int, list[bytes]], make: Callable[..., S3Store], headers: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    port, answers = odd_port
+    answers[:] = [b"HTTP/1.1 200 OK\r\n", headers, b"\r\n"]
+    store, location = make(host=f"http://127.0.0.1:{port}"), Location(url=f"s3+http://127.0.0.1:{port}/{BUCKET}/some-image", store="s3")
+
+    for ask in (store.size, store.open):
+        with pytest.raises(errors.StoreUnavailable):
+            ask(CTX, location)
+
+    assert "some-image" not in caplog.text
+
+
+def test_add_when_the_server_does_not_say_what_it_has_begun_then_left_to_recovery(front: Front, make: Callable[..., S3Store]) -> None:
+    front.answer = lambda request: (200, {}, b"<html></html>") if request.command == "POST" else None
+
+    with pytest.raises(errors.UploadLeftBehind):
+        make(host=front.url).add(CTX, new_id(), pieces(noise(PART + 1)), None)
+
+
+@pytest.mark.parametrize(
+    "region", [{}, {"x-amz-bucket-region": "evil.example/"}, {"x-amz-bucket-region": "eu-north-1"}], ids=["none", "odd", "another"]
+)
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_requests_when_redirected_then_go_nowhere_else(front: Front, make: Callable[..., S3Store], status: int, region: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.9", 0)) as canary:  # where no other test looks for a port
         canary.settimeout(0.2)
         port = canary.getsockname()[1]
-        front.answer = lambda _request: (status, {"Location": f"http://127.0.0.1:{port}/", "x-amz-bucket-region": "evil.example/"}, b"")
-        store = make(host=front.url)
+        front.answer = lambda _request: (status, {"Location": f"http://127.0.0.9:{port}/", **region}, b"")
+        store = make(host=front.url, create_bucket=False)
         location = Location(url=f"s3+{front.url}/{BUCKET}/id", store="s3")
         for ask in (store.open, store.size, store.delete):
             with pytest.raises(errors.StoreUnavailable):
                 ask(CTX, location)
+        with pytest.raises(errors.StoreUnavailable):
+            store.add(CTX, "id", [b"data"], 4)
         with pytest.raises(TimeoutError):
             canary.accept()
+    assert len(front.seen) == 4
+
+
+def test_requests_when_there_is_a_proxy_then_go_to_it_with_its_password(front: Front, make: Callable[..., S3Store]) -> None:
+    logins = set()
+    front.answer = lambda request: logins.add(request.headers["Proxy-Authorization"]) or (404, {}, b"")
+    store = make(host="http://s3.example.net", create_bucket=False, proxy=front.url.replace("//", "//user:pass%2Fword@"))
+
+    with pytest.raises(errors.ConfigurationError):
+        store.check()
+
+    assert front.seen == [f"HEAD http://s3.example.net/{BUCKET}"]
+    assert logins == {"Basic " + b64encode(b"user:pass/word").decode()}
+
+
+@pytest.mark.parametrize("wanted", ["when_required", "when_supported"])
+def test_checksums_then_are_sent_and_asked_for_as_the_settings_say(front: Front, make: Callable[..., S3Store], store: S3Store, wanted: str) -> None:
+    headers: list[str] = []
+    front.answer = lambda request: headers.extend(name.lower() for name in request.headers) or None
+    summing = make(host=front.url, request_checksums=wanted, response_checksums=wanted)
+
+    for size in (4, PART + 1):
+        assert contents(summing, summing.add(CTX, new_id(), pieces(noise(size)), size)) == noise(size)
+
+    assert ("x-amz-checksum-crc32" in headers, "x-amz-checksum-mode" in headers) == (wanted == "when_supported",) * 2
 
 
 @pytest.mark.parametrize("sent", [0, 3], ids=["nothing", "half"])

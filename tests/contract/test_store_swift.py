@@ -183,12 +183,23 @@ def test_add_when_another_process_was_faster_then_refused_and_leaves_its_data(
 def test_container_when_missing_then_said_at_start_and_later(make: Make, swift: Connection, container: str, caplog: pytest.LogCaptureFixture) -> None:
     store = make()
     swift.delete_container(container)
-    with pytest.raises(errors.StoreUnavailable):
+    with pytest.raises(errors.ConfigurationError, match="make it, or set swift_store_create_container_on_put"):
         store.check()
     with pytest.raises(errors.StoreUnavailable):
         store.add(CTX, new_id(), [b"data"], 4)
     assert "swift_store_create_container_on_put" in caplog.text
     store.discard(CTX, new_id())
+
+
+def test_container_when_it_is_not_for_our_user_then_said_at_start(make: Make, swift_server: SwiftServer) -> None:
+    with pytest.raises(errors.ConfigurationError, match="its user has no right to it"):
+        make({"user": swift_server.reader, "key": swift_server.reader_key})
+
+
+def test_check_when_swift_does_not_answer_then_unavailable(unreachable: list[SwiftStore]) -> None:
+    for store in unreachable:
+        with pytest.raises(errors.StoreUnavailable):
+            store.check()
 
 
 def test_container_when_it_may_be_made_then_made_with_the_first_image(make: Make, swift: Connection, container: str) -> None:
@@ -237,6 +248,24 @@ def test_location_with_another_user_then_read_as_that_user_only(
         store.size(CTX, classic(swift_server, container, "one", "other%3Atester:testing"))
     with pytest.raises(errors.StoreUnavailable):
         store.open(CTX, classic(swift_server, container, "one", "test%3Atester:wrong"))
+
+
+def test_location_when_it_is_one_of_this_store_then_recognized_without_asking(settings: SwiftStoreSettings, swift_server: SwiftServer) -> None:
+    one, two = new_id(), new_id()
+    settings = replace(settings, references={"ref1": settings.references["ref1"]}, container="images")
+    store, spread = SwiftStore("swift", settings), SwiftStore("swift", replace(settings, containers_seed=2))
+    other = SwiftStore("swift", replace(settings, references={"ref2": settings.references["ref1"]}, default_reference="ref2", container="images2"))
+    for url, expected in {
+        f"swift+config://ref1/images/{one}": [store],
+        f"swift+config://ref2/images2/{two}": [other],
+        f"swift+config://ref1/images_{one[:2]}/{one}": [spread],
+        f"swift+config://ref1/images_zz/{one}": [],
+        f"swift+http://u:k@127.0.0.1:{swift_server.port}/auth/v1.0/images/{one}": [store],
+        f"swift+http://u:k@elsewhere/auth/v1.0/images/{one}": [],
+        f"{swift_server.url}/auth/v1.0/images/{one}": [],
+        f"swift+config://ref1/images_/{one}": [],
+    }.items():
+        assert [candidate for candidate in (store, spread, other) if candidate.recognizes(Location(url=url, store="former"))] == expected, url
 
 
 @pytest.mark.parametrize("scheme", ["swift+http", "swift+https", "swift"])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,9 +17,11 @@ import pytest
 from swiftclient.client import Connection, get_auth
 
 from glance import errors
+from glance.context import RequestContext
+from glance.store.drivers.swift.settings import SwiftStoreSettings
 from glance.store.drivers.swift.store import SwiftStore
 from glance.testing.store_contract import MIB, new_id, noise, pieces
-from tests.s3_front import Front
+from tests.http_front import Front, running
 from tests.swift_server import SwiftServer
 from tests.swift_stores import CTX, Make, container, make, names, read, settings, swift
 
@@ -32,6 +37,7 @@ class Identity:
     swift: SwiftServer
     port: int = 0
     life: float = 3600
+    project: str = "test"
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
     def answer(self, path: str, question: Any) -> tuple[int, dict[str, str], Any]:
@@ -64,7 +70,8 @@ class Identity:
             {"id": "3", "interface": "internal", "region": "north", "region_id": "north", "url": "http://127.0.0.1:1/"},
         ]
         catalog = [{"type": "object-store", "id": "s", "name": "swift", "endpoints": endpoints}]
-        return 201, {"X-Subject-Token": token}, {"token": {"expires_at": expires, "methods": ["password"], "catalog": catalog}}
+        project = {"id": self.project, "name": "images", "domain": {"id": "default", "name": "Default"}}
+        return 201, {"X-Subject-Token": token}, {"token": {"expires_at": expires, "methods": ["password"], "catalog": catalog, "project": project}}
 
 
 @pytest.fixture
@@ -84,11 +91,9 @@ def identity(swift_server: SwiftServer) -> Iterator[Identity]:
         def log_message(self, *args: object) -> None:
             """Tests print nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         service.port = server.server_port
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield service
-        server.shutdown()
 
 
 def through_identity(make: Make, identity: Identity, version: str, path: str, **account: Any) -> SwiftStore:
@@ -135,6 +140,37 @@ def test_identity_when_it_refuses_then_said_at_start(make: Make, identity: Ident
         through_identity(make, identity, version, path, user="service:glance", key="wrong")
 
 
+@pytest.mark.parametrize(("version", "path"), [("2", "v2.0"), ("3", "v3")])
+def test_identity_when_its_catalog_has_no_such_store_then_said_at_start(make: Make, identity: Identity, version: str, path: str) -> None:
+    for wrong in ({"region": "east"}, {"service_type": "image"}):
+        with pytest.raises(errors.ConfigurationError, match="look at region, endpoint type and service type"):
+            make({"auth_url": f"http://127.0.0.1:{identity.port}/{path}", "auth_version": version, "user": "service:glance", "key": "s"}, **wrong)
+
+
+@pytest.mark.parametrize("endpoint", [None, "http://127.0.0.1:{port}/v1/AUTH_"])
+def test_identity_when_images_lie_in_accounts_of_owners_then_their_projects_are_named_as_it_does(
+    make: Make, identity: Identity, swift: Connection, swift_server: SwiftServer, container: str, endpoint: str | None
+) -> None:
+    accounts_url = endpoint and endpoint.format(port=swift_server.port)
+    account = {"auth_url": f"http://127.0.0.1:{identity.port}/v3", "auth_version": "3", "user": "service:glance", "key": "secret"}
+    store = make(account, region="north", multi_tenant=True, accounts_url=accounts_url, admin_projects=("a1",))
+    token = get_auth(swift_server.auth_url, swift_server.user, swift_server.key)[1]
+    ctx = RequestContext(project="test", auth_token=token)
+    location = store.add(ctx, ID, [b"data"], 4)
+    assert location.url == f"swift+{swift_server.url}/v1/AUTH_test/{container}_{ID}/{ID}"
+    store.set_readers(ctx, location, public=False, members=["p1", "p2"])
+    found = swift.head_container(f"{container}_{ID}")
+    assert (found["x-container-read"], found["x-container-write"]) == ("a1:*,p1:*,p2:*", "a1:*")
+    store.delete(ctx, location)
+
+
+def test_identity_when_its_account_does_not_tell_the_others_then_said_at_start(make: Make, identity: Identity) -> None:
+    identity.project = "nothing-like-the-account"
+    account = {"auth_url": f"http://127.0.0.1:{identity.port}/v3", "auth_version": "3", "user": "service:glance", "key": "secret"}
+    with pytest.raises(errors.ConfigurationError, match="swift_store_endpoint"):
+        make(account, region="north", multi_tenant=True)
+
+
 def test_token_when_its_end_is_near_then_another_is_asked_for_first(make: Make, identity: Identity) -> None:
     identity.life = 30  # less than renew_before
     store = through_identity(make, identity, "3", "v3", user="service:glance", key="secret")
@@ -151,10 +187,24 @@ def test_token_when_its_end_is_near_then_another_is_asked_for_first(make: Make, 
 @pytest.fixture
 def front(swift_server: SwiftServer) -> Iterator[Front]:
     """Something between the store and its Swift."""
-    with Front(swift_server.port) as running:
-        threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        yield running
-        running.shutdown()
+    with running(Front(swift_server.port)) as server:
+        yield server
+
+
+@pytest.mark.parametrize("changed", [{"create_container": True}, {"multi_tenant": True}])
+def test_store_when_swift_comes_later_then_ready_with_the_first_image(
+    settings: SwiftStoreSettings, front: Front, swift: Connection, container: str, changed: dict[str, Any]
+) -> None:
+    swift.delete_container(container)
+    account = replace(settings.references["ref1"], auth_url=f"{front.url}/auth/v1.0")
+    store = SwiftStore("swift", replace(settings, references={"ref1": account}, **changed))
+    front.answer = lambda request: (503, {}, b"")
+    with pytest.raises(errors.StoreUnavailable):
+        store.check()
+    front.answer = lambda request: None
+    location = store.add(CTX, ID, [b"data"], 4)
+    assert read(store, location) == b"data"
+    store.delete(CTX, location)
 
 
 def behind(make: Make, front: Front, **changed: Any) -> SwiftStore:
@@ -289,8 +339,7 @@ def test_redirect_then_not_followed_so_that_no_credential_goes_elsewhere(
 ) -> None:
     store = behind(make, front)
     location = store.add(CTX, new_id(), [b"data"], 4)
-    with Front(swift_server.port) as canary:
-        threading.Thread(target=canary.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    with running(Front(swift_server.port)) as canary:
         front.answer = lambda request: (status, {"Location": f"{canary.url}{request.path}"}, b"") if asked in request.path else None
         if asked == "/auth/":
             swift_server.forget_tokens()
@@ -298,4 +347,27 @@ def test_redirect_then_not_followed_so_that_no_credential_goes_elsewhere(
             with pytest.raises(errors.StoreUnavailable):
                 ask(CTX, location)
         assert canary.seen == []
-        canary.shutdown()
+
+
+def test_authentication_when_it_is_silent_then_those_who_ask_together_wait_no_longer_than_one(settings: SwiftStoreSettings) -> None:
+    asking = 8
+    together = threading.Barrier(asking)
+    with socket.create_server(("127.0.0.1", 0), backlog=asking) as silent:
+        account = replace(settings.references["ref1"], auth_url=f"http://127.0.0.1:{silent.getsockname()[1]}/auth/v1.0")
+        store = SwiftStore("swift", replace(settings, references={"ref1": account}, timeout=2))
+
+        def ask(_turn: int) -> None:
+            together.wait(30)
+            with pytest.raises(errors.StoreUnavailable):
+                store.discard(CTX, ID)
+
+        with ThreadPoolExecutor(asking) as pool:
+            list(pool.map(ask, range(asking)))
+
+        silent.settimeout(0)
+        tries = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                silent.accept()[0].close()
+                tries += 1
+        assert tries < asking / 2, "each waited until the others had given up"

@@ -217,24 +217,8 @@ CREATES = [
     attack("G37-content-encoding", upload("Content-Encoding: gzip", "Content-Length: 3", body=b"abc"), 201, 415),
     attack("G40-expectation", upload("Expect: x", "Content-Length: 3", body=b"abc"), 417),
     *(
-        attack(f"location-{number}", post(*FORMATS, f"x-image-meta-location: {url}"), 400, 403)
-        for number, url in enumerate(
-            (
-                "file:///etc/passwd",
-                "FILE:///etc/passwd",
-                "filesystem:///etc/passwd",
-                "file:/etc/passwd",
-                "swift+config://ref1/c/o",
-                "gopher://127.0.0.1/",
-                "http://169.254.169.254/latest",
-                "http://[::1]/",
-                "http://2130706433/",
-                "http://user@127.0.0.1/",
-                "http:///x",
-                "%66ile:///etc/passwd",
-                "http://127.0.0.1:99999/",
-            )
-        )
+        attack(f"location-{number}", post(*FORMATS, f"x-image-meta-location: {url}"), 400)
+        for number, url in enumerate(("file:///etc/passwd", "http://127.0.0.1/", "http://169.254.169.254/latest"))
     ),
 ]
 

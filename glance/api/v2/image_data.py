@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 import webob
 
@@ -12,7 +13,7 @@ from glance.api.data import DATA_TYPE
 from glance.api.request import Request, no_content
 from glance.interfaces import ByteSource
 from glance.model.image import Image
-from glance.service import image_data, images, staging
+from glance.service import image_data, images, staging, stores
 from glance.service.data_sources import Body
 
 SIZE_HEADER = "x-openstack-image-size"
@@ -58,15 +59,18 @@ def download(request: Request, image_id: str) -> webob.Response:
         image = image_data.get_readable(request.services, request.ctx, image_id, strict=True)
     except errors.ImageNotActive:
         return no_content()
-    response = data.respond(request, image, _range(request, image))
+    prefer = [name for name in request.query.get("prefer", "").split(",") if name]
+    response = data.respond(request, image, _range(request, image), prefer)
     if image.checksum is not None:
         response.headers["Content-MD5"] = image.checksum
     return response
 
 
 def _store(request: Request) -> str | None:
-    """The store that a client chooses. Another name means nothing: clients send one to sites that offer no choice, too."""
-    name = request.headers.get(STORE_HEADER)
+    """The store that a client chooses. Raises StoreUnknown for another name, but where the site offers no choice: clients send one there, too."""
+    name = unquote(request.headers.get(STORE_HEADER, ""))
+    if name and request.services.stores.several:
+        return stores.chosen(request.services, name)
     return name if name in request.services.stores.names else None
 
 

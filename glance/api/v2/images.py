@@ -11,7 +11,7 @@ from glance.api.request import Request, json_response, no_content
 from glance.api.v2 import locations, patch, query, schemas, views
 from glance.model.image import Image
 from glance.service import images
-from glance.service.locations import visible
+from glance.service.locations import stores_of, visible
 
 
 def index(request: Request) -> webob.Response:
@@ -34,6 +34,8 @@ def create(request: Request) -> webob.Response:
     image = images.create(request.services, request.ctx, _draft(request), strict=True)
     response = json_response(_view(request, image), 201)
     response.location = f"{request.root_url}/v2/images/{image.id}"
+    if request.services.stores.several:
+        response.headers["OpenStack-image-store-ids"] = ",".join(request.services.stores.names)
     return response
 
 
@@ -89,7 +91,8 @@ def untag(request: Request, image_id: str, name: str) -> webob.Response:
 def _view(request: Request, image: Image) -> dict[str, Any]:
     settings = request.settings
     shows = settings.show_locations or settings.show_direct_url
-    return views.image(image, settings, visible(request.services, request.ctx, image) if shows else ())
+    places = visible(request.services, request.ctx, image) if shows else ()
+    return views.image(image, settings, places, stores_of(request.services, image))
 
 
 def _draft(request: Request) -> Image:

@@ -27,6 +27,7 @@ PATH_PARAMETERS = {
     "image_id": "Identifier of an image.",
     "member": "Project that an image is shared with.",
     "name": "The name itself; a slash in it cannot be escaped.",
+    "store": "Name of a store.",
 }
 #: What every request may meet.
 ALWAYS = (errors.Invalid, errors.NotAuthenticated, errors.PolicyForbids, errors.Unavailable)
@@ -57,6 +58,10 @@ def _parameter(name: str, place: str, description: str, schema: Schema) -> Schem
 _SIZE = _parameter("x-openstack-image-size", "header", "Bytes that the data have.", {"type": "integer", "minimum": 0})
 _STORE = _parameter("x-image-meta-store", "header", "The store, where the site has several.", TEXT)
 _RANGE = _parameter("Range", "header", "The part of the data that is wanted, bytes=FIRST-LAST.", {**TEXT, "pattern": "^bytes=[0-9]*-[0-9]*$"})
+_PREFER = _parameter("prefer", "query", "Stores that the data are read from first, comma-separated, where the site has several.", TEXT)
+_FLAG: Schema = {"type": "string", "enum": ["true"]}
+_OFFER: dict[str, Schema] = {"id": TEXT, "description": TEXT, "default": _FLAG, "read-only": _FLAG}
+_OFFER_DETAIL: dict[str, Schema] = {"type": TEXT, "weight": {"type": "integer"}, "properties": {"type": "object"}}
 _FILTERS = (
     *(_parameter(name, "query", description, schema) for name, (description, schema) in query.PARAMETERS.items()),
     _parameter("properties", "query", "Any other name: the value of a custom property.", {"type": "object", "additionalProperties": TEXT}),
@@ -76,14 +81,14 @@ OPERATIONS: dict[str, Operation] = {
     "images.untag": Operation({204: None}, raises=(*_CHANGE, errors.TagNotFound)),
     "image_data.download": Operation(
         {200: "data", 206: "data", 204: None},
-        parameters=(_RANGE,),
+        parameters=(_RANGE, _PREFER),
         raises=(*_IMAGE, errors.ImageDeactivated, errors.ImageDataMissing, errors.RangeNotSatisfiable, errors.StoreUnavailable),
     ),
     "image_data.upload": Operation(
         {204: None},
         {DATA_TYPE: "data"},
         (_SIZE, _STORE),
-        (*_UPLOAD, errors.FormatMissing, errors.DataFormatMismatch, errors.ImageUnsafe, errors.StoreReadOnly),
+        (*_UPLOAD, errors.FormatMissing, errors.DataFormatMismatch, errors.ImageUnsafe, errors.StoreUnknown, errors.StoreReadOnly),
     ),
     "image_data.stage": Operation({204: None}, {DATA_TYPE: "data"}, (_SIZE,), (*_UPLOAD, errors.MethodUnavailable)),
     "locations.index": Operation({200: "locations"}, raises=_IMAGE),
@@ -97,8 +102,10 @@ OPERATIONS: dict[str, Operation] = {
     "members.remove": Operation({204: None}, raises=(*_CHANGE, errors.ShareForbidden, errors.MemberNotFound)),
     "schemas.show": Operation({200: "document"}, raises=(errors.NotFound,)),
     "info.import_methods": Operation({200: "import_methods"}),
-    "info.stores": Operation({}, raises=(errors.NotFound,)),
+    "info.stores": Operation({200: "stores"}, raises=(errors.NotFound,)),
+    "info.stores_in_detail": Operation({200: "stores_in_detail"}, raises=(errors.NotFound,)),
     "info.usage": Operation({200: "usage"}),
+    "stores.delete": Operation({204: None}, raises=(*_CHANGE, errors.NotFound, errors.Conflict, errors.Forbidden, errors.LocationsChanged)),
     "routes.describe": Operation({200: "document"}),
 }
 
@@ -198,6 +205,10 @@ def _components(request: Request) -> dict[str, Schema]:
         "data": {**TEXT, "format": "binary"},
         "import_methods": _object({"import-methods": _object({"description": TEXT, "type": TEXT, "value": {"type": "array", "items": TEXT}})}),
         "usage": _object({"usage": {"type": "object"}}),
+        "store": _object(_OFFER, required=("id",)),
+        "stores": _object({"stores": _list_of("store")}),
+        "store_in_detail": _object({**_OFFER, **_OFFER_DETAIL}, required=("id", *_OFFER_DETAIL)),
+        "stores_in_detail": _object({"stores": _list_of("store_in_detail")}),
         "document": {"type": "object"},
     }
 

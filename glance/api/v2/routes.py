@@ -6,7 +6,7 @@ import webob
 
 from glance.api.request import Request, json_response
 from glance.api.routing import Table
-from glance.api.v2 import image_data, images, info, locations, members, openapi, schemas
+from glance.api.v2 import image_data, images, info, locations, members, openapi, schemas, stores
 
 
 def describe(request: Request) -> webob.Response:
@@ -28,7 +28,8 @@ TABLE: Table = {
     "/schemas/{name}": {"GET": schemas.show},
     "/info/import": {"GET": info.import_methods},
     "/info/stores": {"GET": info.stores},
-    "/info/stores/detail": {"GET": info.stores},
+    "/info/stores/detail": {"GET": info.stores_in_detail},
     "/info/usage": {"GET": info.usage},
+    "/stores/{store}/{image_id}": {"DELETE": stores.delete},
     "/openapi.json": {"GET": describe},
 }

@@ -65,10 +65,11 @@ LOCATION: Schema = {
     },
     "required": ["url", "metadata"],
 }
-#: Where data is, for sites that show it.
+#: Where data is, for sites that show it or have several stores.
 LOCATIONS: dict[str, Schema] = {
     "locations": {"description": "Where the data is, where the site shows that.", "type": "array", "items": LOCATION},
     "direct_url": {"description": "The first of the locations, where the site shows that.", "type": "string", "readOnly": True},
+    "stores": {"description": "Names of the stores that hold the data, where the site has several.", "type": "string", "readOnly": True},
 }
 TAGS: Schema = {"description": "Words that images are found by.", "type": "array", "items": {"type": "string", "maxLength": tags.LIMIT}}
 

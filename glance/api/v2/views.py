@@ -9,11 +9,13 @@ from typing import Any
 from glance.api.settings import ApiSettings
 from glance.api.v2.schemas import SHOWN, is_reserved
 from glance.model.image import Image, Location, Member
+from glance.service.stores import Offer
 
 
-def image(shown: Image, settings: ApiSettings, places: Sequence[Location] = ()) -> dict[str, Any]:
-    """All fields of an image; ``places`` are its locations as far as the caller may see them. A custom property without value is an empty text, or
-    null where the operator's schema has that; one that v1 gave the name of a field is left out, lest a client takes it for the service's own.
+def image(shown: Image, settings: ApiSettings, places: Sequence[Location] = (), stores: Sequence[str] = ()) -> dict[str, Any]:
+    """All fields of an image; ``places`` are its locations as far as the caller may see them, ``stores`` the names of those that hold its data. A
+    custom property without value is an empty text, or null where the operator's schema has that; one that v1 gave the name of a field is left out,
+    lest a client takes it for the service's own.
     """
     path = f"/v2/images/{shown.id}"
     custom = {name: value for name, value in shown.properties.items() if not is_reserved(name)}
@@ -26,12 +28,28 @@ def image(shown: Image, settings: ApiSettings, places: Sequence[Location] = ()) 
         "self": path,
         "file": f"{path}/file",
         "schema": "/v2/schemas/image",
+        **({"stores": ",".join(stores)} if stores else {}),
     }
 
 
 def locations(shown: Sequence[Location]) -> list[dict[str, Any]]:
     """Locations, as a service of others or the image itself shows them."""
     return [{"url": location.url, "metadata": location.metadata} for location in shown]
+
+
+def store(shown: Offer) -> dict[str, str]:
+    """What every client learns of a store that it may choose; what does not hold of the store is left out."""
+    return {
+        "id": shown.store.name,
+        **({"description": shown.traits.description} if shown.traits.description else {}),
+        **({"default": "true"} if shown.is_default else {}),
+        **({} if shown.store.writable else {"read-only": "true"}),
+    }
+
+
+def store_in_detail(shown: Offer) -> dict[str, Any]:
+    """``store`` with how the store is set up."""
+    return {**store(shown), "type": shown.traits.driver, "weight": shown.traits.weight, "properties": dict(shown.store.properties)}
 
 
 def member(shown: Member) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import BinaryIO
 
 from glance import errors
@@ -13,6 +14,7 @@ from glance.context import RequestContext
 from glance.egress import Egress, Response
 from glance.interfaces import Blob
 from glance.model.image import Location
+from glance.store import location as urls
 from glance.stream import CHUNK
 
 LOG = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ class HttpStore:
 
     schemes: tuple[str, ...] = ("http", "https")
     writable = False
+    properties: Mapping[str, object] = MappingProxyType({})
 
     def __init__(self, name: str, egress: Egress) -> None:
         self.name = name
@@ -106,6 +109,11 @@ class HttpStore:
 
     def discard(self, ctx: RequestContext, image_id: str) -> None:
         """Nothing was ever added."""
+
+    def recognizes(self, location: Location) -> bool:
+        """Any web server is as good as another."""
+        url = urls.parse(location.url)
+        return url is not None and url.scheme in self.schemes
 
     def close(self) -> None:
         """No connection is kept between calls."""

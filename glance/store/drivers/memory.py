@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import BinaryIO
 
 from glance import errors
@@ -36,6 +37,7 @@ class MemoryStore:
 
     schemes: tuple[str, ...] = ("memory",)
     writable = True
+    properties: Mapping[str, object] = MappingProxyType({})
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -69,6 +71,10 @@ class MemoryStore:
     def discard(self, ctx: RequestContext, image_id: str) -> None:
         with self._lock:
             self._objects.pop(image_id, None)
+
+    def recognizes(self, location: Location) -> bool:
+        url = urls.parse(location.url)
+        return url is not None and url.scheme in self.schemes
 
     def close(self) -> None:
         """Nothing is held but the data."""

@@ -96,6 +96,35 @@ class LocationRules(Scene):
         with pytest.raises(errors.ImageForbidden):
             registry.images.update(BOB, image.id, relocation(image, *image.locations, ELSEWHERE))
 
+    def test_mark_then_the_location_is_known_as_damaged_until_it_is_unmarked(self, registry: Registry) -> None:
+        image = create_active(registry)
+        image = relocate(registry, image, *image.locations, ELSEWHERE)
+        first, second = image.locations
+        assert registry.locations.mark(first.id or 0, damaged=True)
+        marked = registry.images.get(ALICE, image.id)
+        assert marked == replace(image, locations=(replace(first, damaged=True), second))
+        assert registry.locations.mark(first.id or 0, damaged=False)
+        assert registry.images.get(ALICE, image.id) == image
+
+    def test_mark_when_it_changes_nothing_then_false(self, registry: Registry) -> None:
+        image = create_active(registry)
+        [location] = image.locations
+        assert not registry.locations.mark(location.id or 0, damaged=False)
+        assert registry.locations.mark(location.id or 0, damaged=True)
+        assert not registry.locations.mark(location.id or 0, damaged=True)
+        assert not registry.locations.mark((location.id or 0) + 1, damaged=True)
+
+    def test_mark_when_the_image_is_deleted_meanwhile_then_false(self, registry: Registry) -> None:
+        image = create_active(registry)
+        [waiting] = registry.images.delete(ALICE, image.id).locations
+        assert not registry.locations.mark(waiting.id or 0, damaged=True)
+        assert list(registry.locations.condemned()) == [(image.id, waiting)]
+
+    def test_mark_when_several_do_it_at_once_then_one_is_told_that_it_was_first(self, registry: Registry) -> None:
+        [location] = create_active(registry).locations
+        results = at_once(*[partial(registry.locations.mark, location.id or 0, damaged=True) for _ in range(4)])
+        assert (results.count(True), results.count(False)) == (1, 3)
+
     def test_external_location_when_its_data_are_kept_for_another_image_then_refused(self, registry: Registry) -> None:
         kept = create_active(registry)
         stolen = replace(location_of(kept.id), owned=False)

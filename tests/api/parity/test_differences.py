@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from glance.testing.wire import Answer
 from tests.api.conftest import DATA, Api
 from tests.api.parity import tables
 from tests.api.parity.clients import CLIENTS, RAW_FORMATS, V2Client, Version
+from tests.copies import several_stores
 
 BYTES = b"0123456789"
 TABLE = tables.read("Differences")
@@ -165,6 +167,8 @@ OBSERVATIONS: dict[str, Callable[[Look], object]] = {
     "times": lambda look: re.sub("[0-9]", "0", look.document(look.create())["created_at"]),
     "tags are shown": lambda look: "tags" in look.document(look.create()),
     "`os_hash_value` is shown": lambda look: "os_hash_value" in look.document(look.create()),
+    "`stores` are shown, where the site has several": lambda look: "stores" in look.document(look.active()),
+    "store that is named by a scheme, such as `file`": lambda look: look.send_data(look.create(), {"x-image-meta-store": "file"}).status,
     "custom properties that a change does not name": _properties_not_named,
     "custom property sent as `FooBar`": _property_name,
     "field without prefix that no version knows": lambda look: look.post(colour="blue").status,
@@ -183,8 +187,9 @@ OBSERVATIONS: dict[str, Callable[[Look], object]] = {
 
 
 @pytest.fixture(params=CLIENTS)
-def look(request: pytest.FixtureRequest, shared_api: Api) -> Look:
-    return Look(request.param, shared_api.as_caller("P1"), shared_api.as_caller("P2"), shared_api.as_caller("P0", "admin"))
+def look(request: pytest.FixtureRequest, make_api: Callable[..., Api], tmp_path: Path) -> Look:
+    api = make_api(trusted=True, stores=several_stores(tmp_path))
+    return Look(request.param, api.as_caller("P1"), api.as_caller("P2"), api.as_caller("P0", "admin"))
 
 
 @pytest.mark.parametrize("name", TABLE)

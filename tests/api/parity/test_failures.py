@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from glance.service import Limits
 from tests.api.conftest import DATA, Api
 from tests.api.parity import tables
 from tests.api.parity.clients import CLIENTS, Client, Refused
+from tests.copies import several_stores
 from tests.disk_images import BACKED, qcow2
 
 BYTES = b"0123456789"
@@ -100,6 +102,8 @@ FAILURES: dict[str, Callable[[Scene], object]] = {
     "too many members": _too_many_members,
     "data for an image that has some": _data_again,
     "data of another content type": lambda scene: scene.upload(Content_Type="text/plain"),
+    "data for a store that there is not": lambda scene: scene.upload(x_image_meta_store="zz"),
+    "data for a store that only reads": lambda scene: scene.upload(x_image_meta_store="web"),
     "data with a content encoding": lambda scene: scene.upload(Content_Encoding="gzip"),
     "unsafe data, such as a qcow2 with a backing file": lambda scene: scene.upload(UNSAFE),
     "data longer than the limit": lambda scene: scene.upload(BYTES * 20),
@@ -112,8 +116,9 @@ FAILURES: dict[str, Callable[[Scene], object]] = {
 
 
 @pytest.fixture(params=CLIENTS)
-def client(request: pytest.FixtureRequest, make_api: Callable[..., Api]) -> Client:
-    return CLIENTS[request.param](make_api(trusted=True, limits=Limits(image_size=100, properties=1, members=1)))
+def client(request: pytest.FixtureRequest, make_api: Callable[..., Api], tmp_path: Path) -> Client:
+    limits = Limits(image_size=100, properties=1, members=1)
+    return CLIENTS[request.param](make_api(trusted=True, limits=limits, stores=several_stores(tmp_path)))
 
 
 @pytest.mark.parametrize(("name", "statuses"), TABLE.items(), ids=TABLE)

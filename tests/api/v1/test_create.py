@@ -108,17 +108,6 @@ def test_image_when_larger_than_the_cap_then_refused_before_or_while_it_is_read(
     assert api.create(body=b"x" * 1000)
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["file:///etc/passwd", "FILE:///x", "filesystem:///etc/passwd", "swift+config://ref/c/o", " file:///etc/passwd", "gopher://x/", "nonsense"],
-)
-@pytest.mark.parametrize("header", ["x-image-meta-location", "x-glance-api-copy-from", "x-glance-api-copy_from"])
-def test_post_when_the_source_has_a_forbidden_scheme_then_400(api: Api, header: str, url: str) -> None:
-    answer = api.request("POST", "/v1/images", {**RAW, header: url})
-    assert (answer.status, "External sources are not supported" in answer.text) == (400, True)
-    assert api.names("?is_public=None") == []
-
-
 def test_upload_when_formats_are_missing_then_refused_on_versioned_paths_only(api: Api) -> None:
     assert "Disk format is not specified." in api.request("POST", "/v1/images", DATA, b"abc").text
     half = {**DATA, "x-image-meta-disk_format": "raw"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from glance.api.v2 import openapi, patch
 from glance.api.v2.routes import TABLE
 from glance.api.v2.schemas import SCHEMAS
 from tests.api.conftest import Api, pipeline, served
+from tests.copies import add_copy, several_stores
 
 
 def takes_more_than_a_path(handler: Handler) -> bool:
@@ -64,6 +66,11 @@ class Images:
     def active(self) -> str:
         return self.queued(b"0123456789")
 
+    def copied(self) -> str:
+        image_id = self.active()
+        add_copy(self._api.services, image_id, "costly")
+        return image_id
+
     def deactivated(self) -> str:
         image_id = self.active()
         assert self._api.request("POST", f"/v2/images/{image_id}/actions/deactivate").status == 204
@@ -71,13 +78,13 @@ class Images:
 
 
 #: Names that there are, beside those that are made up.
-KNOWN = {"member": ["P2"], "name": ["t", *SCHEMAS]}
+KNOWN = {"member": ["P2"], "name": ["t", *SCHEMAS], "store": ["cheap", "costly", "web"]}
 
 
 @pytest.fixture
-def running(make_api: Callable[..., Api]) -> Iterator[tuple[Api, Any]]:
-    """A service, and its document as the service serves it."""
-    api = make_api()
+def running(make_api: Callable[..., Api], tmp_path: Path) -> Iterator[tuple[Api, Any]]:
+    """A service of several stores, and its document as the service serves it."""
+    api = make_api(stores=several_stores(tmp_path))
     with served(pipeline(api.services, api.settings, trusted=False)) as port:
         yield api, schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/v2/openapi.json")
 
@@ -90,7 +97,7 @@ def test_route_when_anything_is_sent_then_it_answers_as_documented(running: tupl
     @EFFORT
     @given(
         case=document[path][method].as_strategy(generation_mode=mode),
-        make_image=st.sampled_from([images.queued, images.active, images.deactivated, images.missing, None]),
+        make_image=st.sampled_from([images.queued, images.active, images.copied, images.deactivated, images.missing, None]),
         known=st.fixed_dictionaries({name: st.sampled_from([*values, None]) for name, values in KNOWN.items()}),
     )
     def exchange(case: schemathesis.Case, make_image: Callable[[], str] | None, known: dict[str, str | None]) -> None:

@@ -21,11 +21,11 @@ def test_schema_of_images_then_describes_every_field_that_is_sent(api: Api) -> N
     read_only = {name for name, one in properties.items() if one.get("readOnly")}
     assert read_only == {
         *("status", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value"),
-        *("created_at", "updated_at", "self", "file", "schema", "direct_url"),
+        *("created_at", "updated_at", "self", "file", "schema", "direct_url", "stores"),
     }
     for image_id in (api.new(b"abc", name="n", tags=["x"]), api.send_json("POST", "/v2/images", {}).json["id"]):
         image = api.get(f"/v2/images/{image_id}")
-        assert set(image) == set(properties) - {"locations", "direct_url"}
+        assert set(image) == set(properties) - {"locations", "direct_url", "stores"}
         for name, value in image.items():
             assert fits(value, properties[name]), name
     listed = api.get("/v2/schemas/images")

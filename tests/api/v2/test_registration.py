@@ -13,10 +13,10 @@ from glance.api.settings import ApiSettings
 from glance.context import RequestContext, unauthenticated
 from glance.model.events import Event
 from glance.service import Limits
-from glance.store.stores import StoreSet
 from glance.testing.wire import Answer
 from tests.api.conftest import DATA, RAW, Api
 from tests.disk_images import BACKED, qcow2
+from tests.services import with_archive
 from tests.web import Web, web
 
 __all__ = ["web"]
@@ -255,9 +255,8 @@ def test_register_when_no_web_address_then_403_unless_a_service_asks(projects: A
 
 
 def test_register_when_a_service_passes_it_on_then_any_store_that_the_operator_opens(make_api: Callable[..., Api]) -> None:
-    usual = make_api().services.stores
-    opened = StoreSet([usual.get(name) for name in usual.names], "file", usual.staging, ("http", "file"))
-    api = make_api(trusted=True, stores=opened)
+    usual = make_api(trusted=True)
+    api = make_api(trusted=True, stores=with_archive(usual.services.stores, usual.images))
     owner = api.as_caller("a")
     (api.images / "golden").write_bytes(BYTES)
     url = f"file://{api.images}/golden"
@@ -270,7 +269,7 @@ def test_register_when_a_service_passes_it_on_then_any_store_that_the_operator_o
         f'{{"url": "{url}"}}'.encode(),
     )
     assert (answer.status, found(owner, image_id)) == (202, ("active", MEASURED))
-    assert owner.request("DELETE", f"/v2/images/{image_id}").status == 204
+    assert usual.as_caller("a").request("DELETE", f"/v2/images/{image_id}").status == 204
     assert (api.images / "golden").read_bytes() == BYTES
 
 

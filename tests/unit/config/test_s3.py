@@ -42,11 +42,31 @@ def test_read_when_all_is_set_then_so_are_the_settings(tmp_path: Path) -> None:
         "s3_store_large_object_chunk_size = 5",
         "s3_store_thread_pools = 3",
         f"s3_store_cacert = {authority}",
+        "s3_store_request_checksum_calculation = when_supported",
+        "s3_store_enable_proxy = True",
+        "s3_store_proxy_host = proxy.example.net",
+        "s3_store_proxy_user = glance",
+        "s3_store_proxy_password = p@ss/word",
     ]
     settings = s3.read(load(tmp_path, "glance_store", *NEEDED, *lines).glance_store)
 
     assert (settings.region, settings.addressing, settings.create_bucket, settings.ca_file) == ("eu-north-1", "virtual", True, authority)
     assert (settings.large_object_size, settings.chunk_size, settings.threads) == (50 * MIB, 5 * MIB, 3)
+    assert (settings.request_checksums, settings.response_checksums) == ("when_supported", "when_required")
+    assert settings.proxy == "http://glance:p%40ss%2Fword@proxy.example.net:8080"
+    assert "word" not in repr(settings)
+
+
+def test_read_when_integrity_is_protected_then_checksums_both_ways(tmp_path: Path) -> None:
+    settings = s3.read(load(tmp_path, "glance_store", *NEEDED, "s3_store_enable_data_integrity_protection = True").glance_store)
+
+    assert (settings.request_checksums, settings.response_checksums) == ("when_supported", "when_supported")
+
+
+def test_read_when_an_option_has_no_effect_here_then_warned(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    s3.read(load(tmp_path, "DEFAULT", *NEEDED, "s3_store_object_buffer_dir = /var/tmp").glance_store)
+
+    assert "s3_store_object_buffer_dir has no effect" in caplog.text
 
 
 @pytest.mark.parametrize("missing", range(len(NEEDED)))
@@ -57,7 +77,15 @@ def test_read_when_something_is_missing_then_it_is_named(tmp_path: Path, missing
         s3.read(load(tmp_path, "glance_store", *lines).glance_store)
 
 
-@pytest.mark.parametrize("line", ["s3_store_host = ftp://host", "s3_store_host = https://key:secret@host", "s3_store_cacert = /no/such/file"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "s3_store_host = ftp://host",
+        "s3_store_host = https://key:secret@host",
+        "s3_store_cacert = /no/such/file",
+        "s3_store_enable_proxy = True",
+    ],
+)
 def test_read_when_an_option_is_wrong_then_refused(tmp_path: Path, line: str) -> None:
     with pytest.raises(errors.StoreMisconfigured):
         s3.read(load(tmp_path, "glance_store", *NEEDED, line).glance_store)

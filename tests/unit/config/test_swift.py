@@ -78,6 +78,50 @@ def test_references_then_read_from_their_file_beside_the_options(tmp_path: Path)
     assert settings.references["cred"].application_credential_secret == "s1"
 
 
+def test_read_when_written_as_in_2014_then_every_option_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lines = [
+        "swift_store_auth_version = 2",
+        "swift_store_auth_address = 127.0.0.1:35357/v2.0/",
+        "swift_store_user = jdoe:jdoe",
+        "swift_store_key = a86850deb2742ec3cb41518e26aa2d89",
+        "swift_store_container = glance",
+        "swift_store_create_container_on_put = False",
+        "swift_store_large_object_size = 5120",
+        "swift_store_large_object_chunk_size = 200",
+        "swift_enable_snet = False",
+        "swift_store_multi_tenant = False",
+        "swift_store_admin_tenants =",
+        "swift_store_region = RegionOne",
+        "swift_store_endpoint_type = internalURL",
+        "swift_store_service_type = object-store",
+        "swift_store_auth_insecure = False",
+        "swift_store_ssl_compression = False",
+        "swift_store_retry_get_count = 3",
+    ]
+    settings = read(tmp_path, *lines, section="DEFAULT")
+    account = SwiftReference("https://127.0.0.1:35357/v2.0", "2", "jdoe:jdoe", "a86850deb2742ec3cb41518e26aa2d89")
+    assert settings == SwiftStoreSettings({"ref1": account}, region="RegionOne", interface="internalURL", retries=3)
+    assert caplog.text == ""
+
+
+def test_read_when_an_option_has_no_effect_then_taken_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    switches = ("swift_enable_snet", "swift_store_ssl_compression", "swift_buffer_on_upload", "swift_store_use_trusts")
+    settings = read(tmp_path, *ACCOUNT, *(f"{name} = True" for name in switches), "swift_upload_buffer_dir = /var/tmp")
+    assert settings == read(tmp_path, *ACCOUNT)
+    for name in (*switches, "swift_upload_buffer_dir"):
+        assert caplog.text.count(f"The option {name} has no effect. ") == 1
+
+
+@pytest.mark.parametrize("placeholder", ["%(project_id)s", "$(tenant_id)s", "%(tenant_id)s"])
+def test_multi_tenant_then_accounts_are_told_by_the_endpoint_or_not_at_all(tmp_path: Path, placeholder: str) -> None:
+    lines = [*ACCOUNT, "swift_store_multi_tenant = True", "swift_store_admin_tenants = service, 0a1b"]
+    settings = read(tmp_path, *lines, f"swift_store_endpoint = https://swift/v1/AUTH_{placeholder}", "swift_store_public_acl = True")
+    assert (settings.accounts_url, settings.storage_url, settings.admin_projects) == ("https://swift/v1/AUTH_", None, ("service", "0a1b"))
+    assert settings.public_acl
+    untold = read(tmp_path, *lines)
+    assert (untold.multi_tenant, untold.accounts_url, untold.public_acl) == (True, None, False)
+
+
 def test_token_then_needs_no_user(tmp_path: Path) -> None:
     settings = read(tmp_path, "swift_store_token = t1", "swift_store_endpoint = https://swift/v1/AUTH_x")
     assert (settings.references["ref1"].token, settings.storage_url) == ("t1", "https://swift/v1/AUTH_x")
@@ -90,8 +134,11 @@ def test_token_then_needs_no_user(tmp_path: Path) -> None:
         (ACCOUNT[:2], "needs a user and a key"),
         ([*ACCOUNT, "swift_store_auth_address = ftp://h/v3"], "auth_address"),
         ([*ACCOUNT, "swift_store_auth_address = http://u:secret@h/v3"], "no user in it"),
+        ([*ACCOUNT, "swift_store_auth_address = http://[::1/v3"], "auth_address"),
+        ([*ACCOUNT, "swift_store_auth_address = http://h:port/v3"], "auth_address"),
         ([*ACCOUNT, "swift_store_auth_version = 4"], "auth_version"),
-        ([*ACCOUNT, "swift_store_multi_tenant = true"], "multi_tenant"),
+        ([*ACCOUNT, "swift_store_multi_tenant = true", "swift_store_endpoint = https://h/v1/AUTH_x"], "ends with %\\(project_id\\)s"),
+        (["swift_store_token = t", "swift_store_endpoint = https://h/v1/AUTH_x", "swift_store_multi_tenant = true"], "not swift_store_token"),
         ([*ACCOUNT, "swift_store_cacert = /nonexistent"], "swift_store_cacert"),
         ([*ACCOUNT, "swift_store_config_file = /nonexistent"], "swift_store_config_file"),
     ],

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from glance.model.events import (
     ImageCreated,
+    ImageDamaged,
     ImageDeleted,
     ImagePrepared,
     ImageSent,
@@ -45,6 +46,8 @@ def test_payload_about_data_then_names_the_stores() -> None:
     assert {name: uploaded[name] for name in lists} == lists
     assert uploaded.keys() == IMAGE_KEYS | lists.keys()
     assert prepared == {**uploaded, "backend": "slow"}
+    damaged = ImageDamaged(IMAGE, "slow")
+    assert (damaged.payload(), damaged.priority) == ({**ImageCreated(IMAGE).payload(), "backend": "slow"}, "ERROR")
 
 
 def test_payload_of_a_download_then_says_who_got_how_much() -> None:

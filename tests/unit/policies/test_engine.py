@@ -37,7 +37,7 @@ def test_allows_when_there_is_no_file_then_everything_but_what_is_for_administra
 
     refused = {rule.name for rule in RULES if not policy.allows(rule.name, MEMBER, {})}
 
-    assert refused == {"publicize_image", "context_is_admin", "delete_image_location", "fetch_image_location"}
+    assert refused == {"publicize_image", "context_is_admin", "delete_image_location", "fetch_image_location", "stores_info_detail"}
     assert all(policy.allows(rule.name, ADMIN, {}) for rule in RULES)
     assert policy.allows("publicize_image", unauthenticated(), {})
 

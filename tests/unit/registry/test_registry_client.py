@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import json
 import logging
 import socket
@@ -13,14 +11,10 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import urllib3
 import webob
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from glance import errors
 from glance.context import RequestContext
@@ -28,7 +22,10 @@ from glance.model.image import ImageQuery
 from glance.registry.client import HttpRegistry, RegistryClientSettings, connect
 from glance.registry.server import RegistryApp
 from glance.testing.wsgi_transport import WsgiTransport
+from tests.certificates import certificate
 from tests.unit.registry.recorder import IMAGE
+
+__all__ = ["certificate"]
 
 CTX = RequestContext(project="t1")
 
@@ -257,39 +254,13 @@ def test_headers_carry_the_caller_as_utf8(serve):
     assert seen["HTTP_ACCEPT"] == "application/json"
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory) -> Path:
-    """A certificate of 127.0.0.1 that signs itself, and its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "registry")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "registry.pem"
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
-    return path
-
-
 @pytest.fixture
 def tls(certificate) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
+    return certificate.server_context()
 
 
 def test_registry_over_tls_is_verified_with_the_authority_given(serve, client, certificate, tls):
-    registry = client(serve(IMAGES, tls=tls), protocol="https", ca_file=str(certificate))
+    registry = client(serve(IMAGES, tls=tls), protocol="https", ca_file=str(certificate.public))
     assert registry.images.list(CTX, ImageQuery()) == []
 
 
@@ -308,8 +279,8 @@ def test_registry_over_tls_with_insecure_is_not_verified(serve, client, tls):
 
 def test_registry_that_asks_for_a_certificate_is_shown_one(serve, client, certificate, tls):
     tls.verify_mode = ssl.CERT_REQUIRED
-    tls.load_verify_locations(certificate)
-    files = {"ca_file": str(certificate), "cert_file": str(certificate), "key_file": str(certificate)}
+    tls.load_verify_locations(certificate.public)
+    files = {"ca_file": str(certificate.public), "cert_file": str(certificate.public), "key_file": str(certificate.key)}
     assert client(serve(IMAGES, tls=tls), protocol="https", **files).images.list(CTX, ImageQuery()) == []
     with pytest.raises(errors.RegistryUnavailable):
-        client(serve(IMAGES, tls=tls), protocol="https", ca_file=str(certificate)).images.list(CTX, ImageQuery())
+        client(serve(IMAGES, tls=tls), protocol="https", ca_file=str(certificate.public)).images.list(CTX, ImageQuery())

@@ -22,7 +22,7 @@ PARTS = {
 }
 CTX = RequestContext(user="Jörg", project="東京", roles=("member", "admin"), request_id="req-1", read_only=True)
 UPLOAD = Upload(IMAGE.id, "attempt", "file", "host/boot/1/2", "queued")
-LOCATION = Location("file:///images/one", "file", {"part": 1}, owned=False)
+LOCATION = Location("file:///images/one", "file", {"part": 1}, owned=False, damaged=True)
 QUERY = ImageQuery(
     equal={"name": "é", "protected": False, "min_ram": 0},
     conditions=(
@@ -59,6 +59,7 @@ CALLS = [
     ("uploads", "take_over", (IMAGE.id, "attempt", "fresh", "host/boot/1/2"), {}, False),
     ("locations", "condemned", (), {}, [(IMAGE.id, IMAGE.locations[1])]),
     ("locations", "erased", (7,), {}, None),
+    ("locations", "mark", (7,), {"damaged": True}, True),
     ("members", "list", (CTX, IMAGE.id), {}, MEMBERS),
     ("members", "put", (CTX, IMAGE.id, [Membership("t1", True), Membership("t/2", None)]), {"replace": False, "maximum": 9}, None),
     ("members", "add", (CTX, IMAGE.id, "t/2"), {"maximum": 9}, MEMBERS[1]),

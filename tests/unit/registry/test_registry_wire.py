@@ -87,6 +87,7 @@ def test_image_in_json_has_the_classic_form():
         "status": "active",
         "id": 7,
         "owned": True,
+        "damaged": False,
     }
 
 

@@ -13,6 +13,7 @@ from glance import errors
 from glance.context import unauthenticated
 from glance.interfaces import Registry
 from glance.model.image import Image, Location, OnFailure, StoredData
+from glance.model.stores import StoreTraits
 from glance.service import Services
 from glance.service.leases import Leases
 from glance.service.recovery import recover
@@ -202,6 +203,37 @@ def test_recovery_when_deleted_data_cannot_be_erased_then_they_wait_and_do_not_c
     other = StoreSet([FileStore("other", FileStoreSettings(datadir=tmp_path / "other"))], "other", services.stores.staging)
     assert recover(replace(services, stores=other), is_dead=lambda _worker: False) == 0
     assert [waiting for waiting, _location in services.registry.locations.condemned()] == [image.id]
+
+
+def dead_upload(services: Services) -> Uploading:
+    """A process that has died with the image complete in its store, but not in the registry."""
+    uploading = begin(services, "queued")
+    uploading.target.add(ADMIN, uploading.image.id, iter([b"abc"]), 3)
+    return uploading
+
+
+def renamed(services: Services, tmp_path: Path, traits: dict[str, StoreTraits]) -> Services:
+    """The store of the same directory has another name, and is one of two."""
+    names = {"other": tmp_path / "other", "fast": tmp_path / "images"}
+    stores = [FileStore(name, FileStoreSettings(datadir=directory)) for name, directory in names.items()]
+    for store in stores:
+        store.check()
+    return replace(services, stores=StoreSet(stores, "fast", services.stores.staging, traits=traits))
+
+
+def test_recovery_when_the_store_has_another_name_today_then_what_a_dead_upload_left_is_erased(services: Services, tmp_path: Path) -> None:
+    uploading = dead_upload(services)
+    assert recover(renamed(services, tmp_path, {}), is_dead=lambda _worker: True) == 1
+    assert (status(services, uploading.image.id), files(tmp_path)) == ("queued", [])
+
+
+def test_recovery_when_the_store_cannot_be_used_now_then_what_a_dead_upload_left_waits_for_it(services: Services, tmp_path: Path) -> None:
+    uploading = dead_upload(services)
+    left_out = {"file": StoreTraits("file")}
+    assert recover(renamed(services, tmp_path, left_out), is_dead=lambda _worker: True) == 0
+    assert status(services, uploading.image.id) == "saving"
+    assert recover(services, is_dead=lambda _worker: True) == 1
+    assert (status(services, uploading.image.id), files(tmp_path)) == ("queued", [])
 
 
 def test_leases_when_held_then_renewed_until_released(services: Services) -> None:

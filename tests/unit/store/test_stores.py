@@ -4,8 +4,9 @@ import pytest
 
 from glance import errors
 from glance.model.image import Location
+from glance.model.stores import StoreTraits
 from glance.store.drivers.memory import MemoryStore
-from glance.store.stores import StoreSet, driver_name, load_driver
+from glance.store.stores import StoreSet, driver_name, load_driver, load_options
 
 INSTALLED = """[glance.store.drivers]
 file = glance.store.drivers.file:FileStore
@@ -13,11 +14,16 @@ http = glance.store.drivers.http:HttpStore
 memory = glance.store.drivers.memory:MemoryStore
 acme = glance.store.drivers.memory:MemoryStore
 broken = glance.store.drivers.no_such_module:Nothing
+
+[glance.store.options]
+acme = acme_store:OPTIONS
+broken = acme_store:NOTHING
 """
 
 
 class WebStore(MemoryStore):
     schemes = ("http", "https")
+    writable = False
 
 
 class DiskStore(MemoryStore):
@@ -35,6 +41,7 @@ def installed(tmp_path, monkeypatch):
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-store\nVersion: 1\n")
     (metadata / "entry_points.txt").write_text(INSTALLED)
+    (tmp_path / "acme_store.py").write_text('OPTIONS = ("an option",)\n')
     monkeypatch.syspath_prepend(tmp_path)
 
 
@@ -55,26 +62,31 @@ def stores():
         ("glance.store.http.Store", "http"),
         ("memory", "memory"),
         ("acme", "acme"),
+        ("glance.store.gridfs.Store", "gridfs"),
+        ("glance.store.Store", "glance.store.Store"),
     ],
 )
-def test_driver_name_when_installed_is_its_entry_point(installed, classic, name):
+def test_driver_name_is_that_of_an_entry_point(classic, name):
     assert driver_name(classic) == name
-
-
-@pytest.mark.parametrize("classic", ["rbd", "glance.store.gridfs.Store", "glance.store.vmware_datastore.Store", "", "glance.store.Store"])
-def test_driver_name_when_unknown_is_logged_and_none(installed, caplog, classic):
-    assert driver_name(classic) is None
-    assert f"'{classic}' is not installed" in caplog.text
 
 
 def test_load_driver_when_installed_gives_its_class(installed):
     assert load_driver("acme") is MemoryStore
 
 
-@pytest.mark.parametrize("name", ["nothing", "broken"])
+@pytest.mark.parametrize("name", ["nothing", "broken", ""])
 def test_load_driver_when_it_cannot_be_had_says_so(installed, name):
-    with pytest.raises(errors.ConfigurationError, match=name):
+    with pytest.raises(errors.ConfigurationError, match=f"The store driver '{name}'"):
         load_driver(name)
+
+
+def test_load_options_when_declared_gives_them_and_none_for_a_driver_without(installed):
+    assert (load_options("acme"), load_options("memory")) == (("an option",), None)
+
+
+def test_load_options_when_they_cannot_be_had_says_so(installed):
+    with pytest.raises(errors.ConfigurationError, match="The store driver 'broken'"):
+        load_options("broken")
 
 
 def test_names_are_in_the_order_of_the_configuration(stores):
@@ -107,13 +119,31 @@ def test_get_when_no_store_has_the_name_raises(stores, name):
 
 @pytest.mark.parametrize(
     ("store", "url", "name"),
-    [("scratch", "file:///x", "scratch"), ("staging", "file:///x", "staging"), ("", "file:///x", "file"), ("", "https://h/x", "http")],
+    [
+        ("scratch", "memory://x", "scratch"),
+        ("staging", "file:///x", "staging"),
+        ("", "file:///x", "file"),
+        ("", "https://h/x", "http"),
+        ("removed", "file:///x", "file"),
+        ("scratch", "file:///x", "file"),
+        ("scratch", "rbd://pool/x", "scratch"),
+    ],
 )
-def test_of_a_location_is_by_name_and_for_old_rows_by_url(stores, store, url, name):
+def test_of_a_location_is_by_name_and_where_that_is_another_place_by_url(stores, store, url, name):
     assert stores.of(Location(url=url, store=store)).name == name
 
 
-@pytest.mark.parametrize(("store", "url"), [("removed", "file:///x"), ("", "swift://u:secret@h/x"), ("", "secret")])
+@pytest.mark.parametrize("url", ["file:///x", "memory://x", "x"])
+def test_of_a_location_when_a_client_named_it_is_never_another_store(stores, url):
+    assert stores.of(Location(url=url, store="http", owned=False)).name == "http"
+
+
+def test_of_a_location_when_several_stores_could_hold_it_is_the_named_one():
+    twins = StoreSet([MemoryStore("one"), MemoryStore("two")], "one", StagingDisk("staging"))
+    assert [twins.of(Location(url="memory://x", store=name)).name for name in ("two", "one", "removed")] == ["two", "one", "one"]
+
+
+@pytest.mark.parametrize(("store", "url"), [("removed", "rbd://pool/x"), ("", "swift://u:secret@h/x"), ("", "secret")])
 def test_of_a_location_when_no_store_has_it_says_so_without_the_url(stores, store, url):
     with pytest.raises(errors.StoreUnknown) as caught:
         stores.of(Location(url=url, store=store))
@@ -160,3 +190,32 @@ def test_for_external_when_refused_shows_the_url_but_no_credentials(stores):
 def test_for_external_when_no_store_reads_the_scheme_refuses():
     with pytest.raises(errors.SourceRefused):
         StoreSet([DiskStore("file")], "file", WebStore("staging")).for_external("http://host/image")
+
+
+@pytest.mark.parametrize("schemes", [("http", "file"), ("filesystem",), ("memory",), ("rbd",), ("FILE",), ("",)])
+def test_store_set_when_clients_may_name_what_it_writes_or_does_not_know_refuses_to_start(schemes):
+    with pytest.raises(errors.ConfigurationError, match=f"source_schemes names '{schemes[-1]}'"):
+        StoreSet([DiskStore("file"), WebStore("http"), MemoryStore("memory")], "file", StagingDisk("staging"), schemes)
+
+
+def test_store_set_when_a_store_of_web_addresses_is_written_refuses_them():
+    shelf = WebStore("shelf")
+    shelf.writable = True
+    with pytest.raises(errors.ConfigurationError, match="source_schemes names 'http'"):
+        StoreSet([WebStore("http"), shelf], "shelf", StagingDisk("staging"))
+
+
+def test_store_set_when_no_store_reads_web_addresses_or_one_reads_another_scheme_then_starts():
+    archive = DiskStore("archive")
+    archive.writable = False
+    assert StoreSet([DiskStore("file")], "file", StagingDisk("staging")).names == ("file",)
+    made = StoreSet([archive, MemoryStore("memory")], "memory", StagingDisk("staging"), ("file", "https"))
+    assert made.for_external("file:///x") is archive
+
+
+def test_traits_are_those_that_were_given_and_else_plain(stores):
+    said = {"file": StoreTraits("file", "Fast disks", 3, verify_on_read=True)}
+    made = StoreSet([DiskStore("file"), WebStore("http")], "file", StagingDisk("staging"), traits=said)
+    assert (made.traits("file"), made.traits("http")) == (said["file"], StoreTraits())
+    with pytest.raises(errors.StoreUnknown):
+        made.traits("bogus")

@@ -17,24 +17,26 @@ from glance.store.drivers.s3.settings import Keys, S3StoreSettings
 try:
     import boto3
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError, SSLError
 except ImportError as error:
     raise ImportError("boto3 is not installed (pip install 'glance[s3]')") from error
 
 LOG = logging.getLogger(__name__)
 
-#: What boto raises: for an answer that is an error; for any request; while data are read.
+#: What boto raises: for an answer that is an error; where none came in time; for one that no S3 server gives; for any request; while data are read.
 Refusal = ClientError
-FAILURES = (BotoCoreError, ClientError)
+Silence = ReadTimeoutError
+_NONSENSE = (KeyError, ValueError)
+FAILURES = (BotoCoreError, ClientError, *_NONSENSE)
 BROKEN = (BotoCoreError, HTTPError, OSError)
 
 #: Pairs of keys, those of old locations too, that connections are kept for.
 _MAX_CLIENTS = 8
 
-#: Connections that are kept for one pair. More than that at a time are closed after use, and urllib3 warns of each.
+#: Connections that are kept for one pair. More than that at a time are closed after use.
 _MAX_CONNECTIONS = 256
 
-#: What debug lines of these tell includes access keys, signatures and paths.
+#: What these tell includes access keys, signatures and paths; in the warnings of urllib3 stand whole URLs.
 _TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
 
 _US_EAST_1 = "us-east-1"
@@ -50,7 +52,7 @@ class Endpoint:
 
     def __init__(self, name: str, settings: S3StoreSettings) -> None:
         for logger in _TALKATIVE:
-            logging.getLogger(logger).setLevel(logging.WARNING)
+            logging.getLogger(logger).setLevel(logging.CRITICAL)
         self._name = name
         self._settings = settings
         scheme, _, host = settings.host.rpartition("://")
@@ -58,9 +60,11 @@ class Endpoint:
         self._session = boto3.session.Session()  # keeps the library's models, which are large, for all clients
         self._lock = threading.Lock()
         self._clients: dict[Keys, Any] = {}
+        self._has_bucket = False
 
     def check(self) -> None:
-        """Looks whether the bucket is there, and makes it where the settings say so. Raises ConfigurationError, StoreUnavailable."""
+        """Looks whether the bucket is there, and makes it where the settings say so. Raises ConfigurationError for what the operator must change, and
+        StoreUnavailable where the server does not answer."""
         with self._lock:
             client = self._new_client(self._settings.keys)
         try:
@@ -68,6 +72,16 @@ class Endpoint:
                 self._find_bucket(client)
         finally:
             client.close()  # no connection may be left to processes that are forked later
+
+    def make_bucket(self) -> None:
+        """Makes the bucket where the settings say so and ``check`` could not, since the server did not answer. Raises StoreUnavailable."""
+        if self._has_bucket or not self._settings.create_bucket:
+            return
+        try:
+            with self.translated():
+                self._find_bucket(self.client(self._settings.keys))
+        except errors.ConfigurationError as error:
+            raise self.unavailable(error.message) from None
 
     def is_at(self, host: str) -> bool:
         """Whether a location's host, maybe with a port and a path, is this one."""
@@ -95,7 +109,9 @@ class Endpoint:
             yield
         except ClientError as error:
             raise self._meaning(error) from None
-        except (BotoCoreError, HTTPError) as error:
+        except SSLError:
+            raise self.unavailable("its certificate is not believed (s3_store_cacert), or it does not speak TLS") from None
+        except (BotoCoreError, HTTPError, *_NONSENSE) as error:
             raise self.unavailable(type(error).__name__) from None
 
     def unavailable(self, reason: str) -> errors.StoreUnavailable:
@@ -126,6 +142,7 @@ class Endpoint:
                 raise self._misconfigured("was refused its bucket: check access key, secret key, region and the name") from None
             else:
                 raise
+        self._has_bucket = True
 
     def _create_bucket(self, client: Any) -> None:
         region = self._settings.region or _US_EAST_1
@@ -146,12 +163,12 @@ class Endpoint:
             read_timeout=settings.read_timeout,
             retries={"total_max_attempts": 3, "mode": "standard"},
             max_pool_connections=_MAX_CONNECTIONS,
-            # Not all servers know AWS's checksums; data are hashed by the caller.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
+            request_checksum_calculation=settings.request_checksums,
+            response_checksum_validation=settings.response_checksums,
+            proxies={self.scheme: settings.proxy} if settings.proxy else None,
         )
         try:
-            return self._session.client(
+            client = self._session.client(
                 "s3",
                 endpoint_url=f"{self.scheme}://{self.host}",
                 region_name=settings.region or _US_EAST_1,
@@ -162,9 +179,16 @@ class Endpoint:
             )
         except (BotoCoreError, ValueError) as error:
             raise self._misconfigured(f"cannot be used as it is configured: {type(error).__name__}") from None
+        client.meta.events.register("before-parameter-build.s3", _stay)
+        return client
 
     def _misconfigured(self, reason: str) -> errors.ConfigurationError:
         return errors.ConfigurationError(reason=f"The store '{self._name}' {reason}.")
+
+
+def _stay(context: dict[str, Any], **_event: object) -> None:
+    """Keeps boto from following redirects: it would look for another region, and ask a server that redirects that question too without end."""
+    context.get("s3_redirect", {})["redirected"] = True
 
 
 def code_of(error: ClientError) -> str:

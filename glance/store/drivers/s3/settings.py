@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_MIB = 1 << 20
+MIB = 1 << 20
 
 #: Access key and secret key.
 Keys = tuple[str, str]
@@ -16,7 +16,8 @@ class S3StoreSettings:
     """``host`` may begin with http:// or https://, which is meant otherwise. Sizes in bytes, times in seconds.
 
     ``addressing`` is where requests name the bucket: "path", "virtual" (in the host name), or "auto". ``threads`` parts go up at the same time, those
-    of all uploads together.
+    of all uploads together. ``request_checksums`` and ``response_checksums`` are in boto's words, "when_required" or "when_supported". ``proxy`` is a
+    URL, with user and password where it takes some.
     """
 
     host: str
@@ -25,9 +26,12 @@ class S3StoreSettings:
     region: str = ""
     addressing: str = "auto"
     create_bucket: bool = False
-    large_object_size: int = 100 * _MIB
-    chunk_size: int = 10 * _MIB
+    large_object_size: int = 100 * MIB
+    chunk_size: int = 10 * MIB
     threads: int = 10
     ca_file: Path | None = None
     connect_timeout: float = 5
     read_timeout: float = 60
+    request_checksums: str = "when_required"
+    response_checksums: str = "when_required"
+    proxy: str = field(default="", repr=False)

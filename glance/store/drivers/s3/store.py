@@ -7,12 +7,11 @@ its own: where the answer to the last request is lost, the object itself tells w
 # ruff: noqa: ARG002 - the signatures are those of interfaces.Store
 from __future__ import annotations
 
-import re
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, BinaryIO
@@ -23,15 +22,14 @@ from glance.context import RequestContext
 from glance.interfaces import Blob
 from glance.model.image import Location
 from glance.store import location as urls
-from glance.store.drivers.s3.endpoint import BROKEN, FAILURES, Endpoint, Refusal, code_of, status_of
+from glance.store.drivers.s3.endpoint import BROKEN, FAILURES, Endpoint, Refusal, Silence, code_of, status_of
 from glance.store.drivers.s3.parts import Multipart, cut, part_sizes
-from glance.store.drivers.s3.settings import Keys, S3StoreSettings
+from glance.store.drivers.s3.settings import MIB, Keys, S3StoreSettings
+from glance.store.turns import Turns
 from glance.stream import CHUNK
 
 #: Metadata of every object: which attempt stored it.
 _MARK = "glance-attempt"
-
-_IMAGE_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +88,24 @@ class S3Store:
         self._endpoint = Endpoint(name, settings)
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
-        self._published = threading.Condition()
-        self._publishing: set[str] = set()
+        self._turns = Turns()
+
+    @property
+    def properties(self) -> Mapping[str, object]:
+        return {
+            "s3_store_large_object_size": self._settings.large_object_size // MIB,
+            "s3_store_large_object_chunk_size": self._settings.chunk_size // MIB,
+            "s3_store_thread_pools": self._settings.threads,
+        }
 
     def check(self) -> None:
-        """Looks whether the bucket is there, and makes it where the settings say so. Raises ConfigurationError where the endpoint refuses us."""
+        """Looks whether the bucket is there, and makes it where the settings say so. Raises ConfigurationError where the endpoint refuses us, and
+        StoreUnavailable where it does not answer: the bucket is then made by the first ``add`` that reaches it."""
         self._endpoint.check()
 
     def add(self, ctx: RequestContext, image_id: str, chunks: Iterable[bytes], size: int | None) -> Location:
-        if not _IMAGE_ID.fullmatch(image_id):
-            raise errors.InvalidImageId(value=image_id)
-        target = _Object(self._settings.bucket, image_id, self._settings.keys)
+        target = self._own(image_id)
+        self._endpoint.make_bucket()
         self._refuse_existing(target)
         self._store(target, cut(chunks, part_sizes(size, self._settings.chunk_size, self._settings.large_object_size)))
         return Location(url=f"s3+{self._endpoint.scheme}://{self._endpoint.host}/{target.bucket}/{target.key}", store=self.name)
@@ -118,8 +123,8 @@ class S3Store:
                 if status_of(error) == 416:
                     return S3Blob(self._endpoint, None, 0)
                 raise
-        size: int = answer["ContentLength"]
-        if wanted and size and not answer.get("ContentRange", "").startswith(f"bytes {offset}-"):
+        size: int | None = answer.get("ContentLength")
+        if size is None or (wanted and size and not answer.get("ContentRange", "").startswith(f"bytes {offset}-")):
             answer["Body"].close()
             raise self._endpoint.unavailable("another part than was asked for")
         return S3Blob(self._endpoint, answer["Body"], size if length is None else min(size, length))
@@ -129,15 +134,16 @@ class S3Store:
         return size
 
     def delete(self, ctx: RequestContext, location: Location) -> None:
+        """Also erases what is not seen yet; then raises LocationNotFound nevertheless."""
         target = self._object(location)
-        self._required(target)  # deleting what is not there succeeds as well
+        found = self._head(target)
         with self._endpoint.translated():
             self._endpoint.client(target.keys).delete_object(**target.name)
+        if found is None:
+            raise errors.LocationNotFound(store=self.name)
 
     def discard(self, ctx: RequestContext, image_id: str) -> None:
-        if not _IMAGE_ID.fullmatch(image_id):
-            raise errors.InvalidImageId(value=image_id)
-        target = _Object(self._settings.bucket, image_id, self._settings.keys)
+        target = self._own(image_id)
         client = self._endpoint.client(target.keys)
         with self._endpoint.translated():
             # Parts first, so that none of them becomes an object afterwards.
@@ -147,6 +153,10 @@ class S3Store:
                         with suppress(client.exceptions.NoSuchUpload):
                             client.abort_multipart_upload(**target.name, UploadId=upload["UploadId"])
             client.delete_object(**target.name)
+
+    def recognizes(self, location: Location) -> bool:
+        host, target = self._named(location)
+        return target is not None and target.bucket == self._settings.bucket and self._endpoint.is_at(host)
 
     def close(self) -> None:
         with self._lock:
@@ -164,63 +174,68 @@ class S3Store:
                 if last and upload is None:
                     self._publish(target, token, partial(self._put, target, token, part))
                     return
+                upload = upload or self._begin(target, token)
                 with self._endpoint.translated():
-                    upload = upload or Multipart(self._endpoint.client(target.keys), self._senders(), target.name, {_MARK: token})
                     upload.send(part)
             if upload is not None:
                 with self._endpoint.translated():
                     upload.await_parts()
                 self._publish(target, token, upload.complete)
-        except BaseException:
+        except BaseException as error:
             if upload is not None:
-                self._abort(upload)
+                self._abort(upload, error)
             raise
 
-    def _abort(self, upload: Multipart) -> None:
-        """Errors are only logged: there is another one already, which the caller must see."""
-        with suppress(errors.GlanceError), self._endpoint.translated():
-            upload.abort()
+    def _begin(self, target: _Object, token: str) -> Multipart:
+        """Raises UploadLeftBehind where the server has begun it perhaps, but does not say so."""
+        try:
+            with self._endpoint.translated():
+                return Multipart(self._endpoint.client(target.keys), self._senders(), target.name, {_MARK: token})
+        except errors.StoreUnavailable:
+            raise errors.UploadLeftBehind(store=self.name) from None
+
+    def _abort(self, upload: Multipart, reason: BaseException) -> None:
+        """Raises UploadLeftBehind where that fails, unless the object there is another attempt's, which must stay."""
+        try:
+            with self._endpoint.translated():
+                upload.abort()
+        except errors.GlanceError:
+            if not isinstance(reason, errors.ObjectExists):
+                raise errors.UploadLeftBehind(store=self.name) from None
 
     def _put(self, target: _Object, token: str, data: bytearray, **conditions: str) -> None:
         self._endpoint.client(target.keys).put_object(**target.name, Body=data, Metadata={_MARK: token}, **conditions)
 
     def _publish(self, target: _Object, token: str, publish: Callable[..., None]) -> None:
-        """Makes the object visible, unless there is one. Raises ObjectExists.
+        """Makes the object visible, unless there is one. Raises ObjectExists, and UploadLeftBehind where it may become visible later.
 
         The server sees to that (``If-None-Match``), but not every server, and some (Swift) look only when the request begins. So attempts of this
         process take turns and look just before. Where the server does not see to it, attempts of two processes that end at the same moment both
         succeed, and the later one's data stay; the registry's lease lets no two run.
         """
-        with self._turn(target), self._endpoint.translated():
+        with self._turns.of(target.key), self._endpoint.translated():
             self._refuse_existing(target)
             try:
                 _on_condition(publish)
             except FAILURES as error:
                 if self._is_of(target, token):
                     return  # only the answer was lost
+                if isinstance(error, Silence):
+                    raise errors.UploadLeftBehind(store=self.name) from None  # the server may still be at it
                 if isinstance(error, Refusal) and status_of(error) == 412:
                     raise errors.ObjectExists(image_id=target.key) from None
                 raise
-
-    @contextmanager
-    def _turn(self, target: _Object) -> Iterator[None]:
-        """Waits until no other thread publishes this object."""
-        with self._published:
-            self._published.wait_for(lambda: target.key not in self._publishing)
-            self._publishing.add(target.key)
-        try:
-            yield
-        finally:
-            with self._published:
-                self._publishing.discard(target.key)
-                self._published.notify_all()
 
     def _refuse_existing(self, target: _Object) -> None:
         if self._head(target) is not None:
             raise errors.ObjectExists(image_id=target.key)
 
     def _is_of(self, target: _Object, token: str) -> bool:
-        found = self._head(target)
+        """Raises UploadLeftBehind where the server does not say it."""
+        try:
+            found = self._head(target)
+        except errors.GlanceError:
+            raise errors.UploadLeftBehind(store=self.name) from None
         return found is not None and found.get("Metadata", {}).get(_MARK) == token
 
     def _required(self, target: _Object) -> Mapping[str, Any]:
@@ -241,20 +256,35 @@ class S3Store:
                 if status_of(error) != 404:
                     raise
                 return None
+        if not {"ETag", "ContentLength"} <= found.keys():
+            raise self._endpoint.unavailable("an answer that tells of no object")
         return found
+
+    def _own(self, image_id: str) -> _Object:
+        """Where an image lies, or is to lie. Raises InvalidImageId."""
+        if not urls.IMAGE_ID.fullmatch(image_id):
+            raise errors.InvalidImageId(value=image_id)
+        return _Object(self._settings.bucket, image_id, self._settings.keys)
 
     def _object(self, location: Location) -> _Object:
         """What a location means. Raises LocationNotFound for other forms; StoreUnavailable for another host, whose objects we cannot know."""
+        host, target = self._named(location)
+        if target is None:
+            raise errors.LocationNotFound(store=self.name)
+        if not self._endpoint.is_at(host):
+            raise self._endpoint.unavailable("a location names another host than s3_store_host")
+        return target
+
+    def _named(self, location: Location) -> tuple[str, _Object | None]:
+        """The host that a location names, and the object there; None where it names no image."""
         url = urls.parse(location.url)
         text = url.authority + url.path if url is not None and url.scheme in self.schemes else ""
         keys, _, place = text.rpartition("@")  # a secret key may hold slashes
         host, *rest = place.rsplit("/", 2)
-        if len(rest) != 2 or not rest[0] or not _IMAGE_ID.fullmatch(rest[1]):
-            raise errors.LocationNotFound(store=self.name)
-        if not self._endpoint.is_at(host):
-            raise self._endpoint.unavailable("a location names another host than s3_store_host")
+        if len(rest) != 2 or not rest[0] or not urls.IMAGE_ID.fullmatch(rest[1]):
+            return host, None
         access, _, secret = keys.rpartition(":")
-        return _Object(rest[0], rest[1], (unquote(access), unquote(secret)) if keys else self._settings.keys)
+        return host, _Object(rest[0], rest[1], (unquote(access), unquote(secret)) if keys else self._settings.keys)
 
     def _senders(self) -> ThreadPoolExecutor:
         with self._lock:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -29,20 +29,28 @@ LOG = logging.getLogger(__name__)
 #: Whatever can go wrong on the way to another server, beside the statuses it answers with.
 FAILURES = (OSError, requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, exceptions.ClientException)
 
+#: Asks for an object itself where it is a link. Whoever owns an account can make one that leads into any other, and our token opens that, too.
+NO_LINKS = "symlink=get"
+
 _FULL = frozenset({413, 507})
 
 
 class Refused(Exception):
-    """The authentication does not know this service."""
+    """The authentication gives no access; says what the operator should look at."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Access:
-    """A token, the URL of the account it is for, and when it ends (``time.monotonic``)."""
+    """A token, the URL of the account it is for, when it ends (``time.monotonic``), and the project that the account belongs to, where that is told.
+
+    ``callers``: it is the token of whoever asked this service.
+    """
 
     url: str
     token: str
     ends: float = float("inf")
+    project: str = ""
+    callers: bool = False
 
 
 class Account:
@@ -51,8 +59,9 @@ class Account:
     def __init__(self, store: str, reference: SwiftReference, settings: SwiftStoreSettings) -> None:
         self.store = store
         self.settings = settings
-        self._reference = reference
+        self.reference = reference
         self._access: Access | None = None
+        self._failed = 0.0
         self._lock = threading.Lock()
 
     def check(self) -> None:
@@ -61,26 +70,35 @@ class Account:
         try:
             with self.translated():
                 self._access = self._authenticate()
-        except Refused:
-            reason = f"The authentication of store '{self.store}' refuses this service: look at its user, key, and auth version."
-            raise errors.ConfigurationError(reason=reason) from None
+        except Refused as refusal:
+            raise errors.ConfigurationError(reason=f"The authentication of store '{self.store}' refuses this service: {refusal}.") from None
 
     def access(self, refused: Access | None = None) -> Access:
         """A token with some life left, and not the ``refused`` one. Raises StoreUnavailable."""
+        asked = time.monotonic()
         with self._lock:
-            if self._access is refused or self._access is None or self._access.ends < time.monotonic() + self.settings.renew_before:
-                try:
-                    with self.translated():
-                        self._access = self._authenticate()
-                except Refused:
-                    LOG.error("The authentication of store '%s' refuses this service: look at its user and key.", self.store)
-                    raise errors.StoreUnavailable(store=self.store) from None
-            return self._access
+            known = self._access
+            if known is None or (refused and known.token == refused.token) or known.ends < time.monotonic() + self.settings.renew_before:
+                if asked < self._failed:
+                    raise errors.StoreUnavailable(store=self.store)  # it failed while this one waited, which must not take as long again
+                known = self._access = self._renewed()
+            return known
+
+    def _renewed(self) -> Access:
+        try:
+            with self.translated():
+                return self._authenticate()
+        except Refused as refusal:
+            LOG.error("The authentication of store '%s' refuses this service: %s.", self.store, refusal)
+        except errors.StoreUnavailable:
+            pass  # which is logged
+        self._failed = time.monotonic()
+        raise errors.StoreUnavailable(store=self.store)
 
     def connect(self, access: Access | None = None) -> client.HTTPConnection:
         """A connection to the account, or to the authentication when there is no access yet."""
         settings = self.settings
-        url = access.url if access is not None else self._reference.auth_url
+        url = access.url if access is not None else self.reference.auth_url
         verify = str(settings.ca_file) if settings.ca_file else None
         made = client.HTTPConnection(url, cacert=verify, insecure=settings.insecure, timeout=settings.timeout)
         made.requests_args["allow_redirects"] = False
@@ -108,48 +126,69 @@ class Account:
 
     def _authenticate(self) -> Access:
         """Raises Refused, and errors that ``translated`` takes."""
-        reference = self._reference
+        reference = self.reference
         if reference.token:
             if self._access is not None:
-                raise Refused  # it was tried, and there is no other
+                raise Refused("its token has ended")  # it was tried, and there is no other
             return Access(self.settings.storage_url or "", reference.token)
         try:
             return self._ask_tempauth() if reference.auth_version.startswith("1") else self._ask_identity()
         except (exceptions.Unauthorized, exceptions.Forbidden):
-            raise Refused from None
+            raise Refused("look at its user, key, and auth version") from None
+        except exceptions.CatalogException:
+            raise Refused("it knows no such object store: look at region, endpoint type and service type") from None
 
     def _ask_tempauth(self) -> Access:
         connection = self.connect()
         try:
-            connection.request("GET", connection.parsed_url.path, "", {"X-Auth-User": self._reference.user, "X-Auth-Key": self._reference.key})
+            connection.request("GET", connection.parsed_url.path, "", {"X-Auth-User": self.reference.user, "X-Auth-Key": self.reference.key})
             answer = connection.getresponse()
             answer.read()
         finally:
-            connection.close()
+            _end(connection)
         if answer.status in (401, 403):
             raise exceptions.Unauthorized
         url, token = self.settings.storage_url or answer.getheader("x-storage-url"), answer.getheader("x-auth-token")
         if answer.status not in range(200, 300) or not url or not token:
             raise exceptions.HttpError
         life = answer.getheader("x-auth-token-expires") or ""
-        return Access(url.rstrip("/"), token, time.monotonic() + (int(life) if life.isdecimal() else float("inf")))
+        ends = time.monotonic() + (int(life) if life.isdecimal() else float("inf"))
+        return Access(url.rstrip("/"), token, ends, self.reference.user.partition(":")[0])
 
     def _ask_identity(self) -> Access:
         settings = self.settings
         verify = str(settings.ca_file) if settings.ca_file else True
         asking = session.Session(verify=False if settings.insecure else verify, timeout=settings.timeout, redirect=False)
-        access = _plugin(self._reference).get_access(asking)
+        access = _plugin(self.reference).get_access(asking)
         url = settings.storage_url or access.service_catalog.url_for(
             service_type=settings.service_type, interface=settings.interface, region_name=settings.region
         )
         if url is None or access.auth_token is None:
             raise exceptions.EndpointNotFound
         life = access.expires.timestamp() - time.time() if access.expires is not None else float("inf")
-        return Access(url.rstrip("/"), access.auth_token, time.monotonic() + life)
+        return Access(url.rstrip("/"), access.auth_token, time.monotonic() + life, access.project_id or "")
+
+
+class ProjectAccount(Account):
+    """The account of a project, reached with the caller's token; with that of ``service`` where there is none, where it has ended, or where Swift
+    does not let the caller do what this service has allowed it."""
+
+    def __init__(self, service: Account, url: str, token: str | None) -> None:
+        super().__init__(service.store, service.reference, service.settings)
+        self._service = service
+        self._url = url
+        self._caller = Access(url, token, callers=True) if token else None
+
+    def access(self, refused: Access | None = None) -> Access:
+        """The caller's, unless it is the ``refused`` one. Raises StoreUnavailable."""
+        if self._caller is not None and refused is None:
+            return self._caller
+        return replace(self._service.access(refused), url=self._url)
 
 
 class Session:
-    """Requests in an account, on a connection of their own; a context manager. A token that is refused is renewed once."""
+    """Requests in an account, on a connection of their own; a context manager. A token that is refused is renewed once; the caller's is
+    replaced by that of this service."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -163,19 +202,22 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        self._connection.close()
+        _end(self._connection)
 
     def call(self, function: Callable[..., Any], *arguments: object, **named: object) -> Any:
         """``function`` of swiftclient, with all that it needs to know of account and connection. Raises as swiftclient does."""
-        try:
-            return self._call(function, *arguments, **named)
-        except client.ClientException as error:
-            if error.http_status != 401:
-                raise
-        self.close()
-        self._access = self._account.access(self._access)
-        self._connection = self._account.connect(self._access)
-        return self._call(function, *arguments, **named)
+        renewed = False
+        while True:
+            try:
+                return self._call(function, *arguments, **named)
+            except client.ClientException as error:
+                callers = self._access.callers
+                if renewed or not (error.http_status == 401 or (error.http_status == 403 and callers)):
+                    raise
+                renewed = not callers
+            self.close()
+            self._access = self._account.access(self._access)
+            self._connection = self._account.connect(self._access)
 
     def put(self, container: str, name: str, body: Iterable[bytes], headers: Mapping[str, str]) -> str:
         """Sends ``body``, which can be sent only once, as an object: with its length where it has one, else chunked. Returns the ETag."""
@@ -190,6 +232,12 @@ class Session:
     def _call(self, function: Callable[..., Any], *arguments: object, **named: object) -> Any:
         connection = (self._connection.parsed_url, self._connection)
         return function(self._access.url, self._access.token, *arguments, http_conn=connection, **named)
+
+
+def _end(connection: client.HTTPConnection) -> None:
+    """Ends a connection now: its last answer and it refer to each other, so that it would stay open until garbage is collected."""
+    connection.close()
+    connection.resp = None
 
 
 def _plugin(reference: SwiftReference) -> identity.BaseIdentityPlugin:

@@ -2,6 +2,7 @@
 
 New locations are ``swift+config://<reference>/<container>/<object>``: neither a host nor a credential is in them. The classic ones,
 ``swift[+http|+https]://user:key@<address of the authentication>/<container>/<object>``, are read; ``swift`` alone means HTTPS (spec-v1 10).
+Where images lie in the accounts of their owners, a location is the URL of the object, its scheme with ``swift+`` in front.
 """
 
 from __future__ import annotations
@@ -21,40 +22,64 @@ SCHEMES = (*_CLASSIC, CONFIG)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Place:
-    """One object: ``reference`` is the name of a configured account, or an account of the location's own."""
+class Address:
+    """One object: ``reference`` is the name of a configured account, an account of the location's own, or the URL of an account."""
 
     reference: str | SwiftReference
     container: str
     name: str
 
-    @property
-    def url(self) -> str:
-        """The location of an object in a configured account."""
-        return f"{CONFIG}://{self.reference}/{quote(self.container, safe='')}/{quote(self.name, safe='')}"
-
 
 class ForeignHost(Exception):
-    """A location names an authentication other than the configured ones: credentials are not sent there (security S32)."""
+    """A location names another authentication, or another Swift, than the configured ones: credentials are not sent there (security S32)."""
 
 
-def parse(url: str, references: Mapping[str, SwiftReference]) -> Place | None:
-    """The object that a location means; None for one that names none. Raises ForeignHost."""
-    parts = urls.parse(url)
-    if parts is None or parts.scheme not in SCHEMES or "://" in parts.authority + parts.path:
+def with_reference(reference: str, container: str, name: str) -> str:
+    """The location of an object in a configured account."""
+    return f"{CONFIG}://{reference}/{quote(container, safe='')}/{quote(name, safe='')}"
+
+
+def with_account(url: str, container: str, name: str) -> str:
+    """The location of an object in the account at ``url``."""
+    return f"swift+{url}/{quote(container, safe='')}/{quote(name, safe='')}"
+
+
+def parse(url: str, references: Mapping[str, SwiftReference]) -> Address | None:
+    """The object that a location means, in an account that is configured or its own; None for one that names none. Raises ForeignHost."""
+    parts = _split(url)
+    if parts is None:
         return None
-    *address, container, name = ("", "", *parts.path.split("/"))
-    container, name = unquote(container), unquote(name)
-    if any(text in _NO_NAMES or "/" in text for text in (container, name)):
-        return None
-    if parts.scheme == CONFIG:
-        return Place(parts.authority, container, name) if parts.authority in references and not any(address) else None
-    userinfo, _, host = parts.authority.rpartition("@")
+    scheme, authority, path, container, name = parts
+    if scheme == CONFIG:
+        return Address(authority, container, name) if authority in references and not path else None
+    userinfo, _, host = authority.rpartition("@")
     user, _, key = userinfo.rpartition(":")
     if not (host and user and key):
         return None
-    own = _known(f"{_CLASSIC[parts.scheme]}://{host}", references)
-    return Place(replace(own, user=unquote(user), key=unquote(key), project_name=None, project_id=None), container, name)
+    own = _known(f"{_CLASSIC[scheme]}://{host}", references)
+    return Address(replace(own, user=unquote(user), key=unquote(key), project_name=None, project_id=None), container, name)
+
+
+def parse_with_account(url: str) -> Address | None:
+    """The object that a location means which names the URL of its account; None for any other."""
+    parts = _split(url)
+    if parts is None:
+        return None
+    scheme, authority, path, container, name = parts
+    return Address(f"{_CLASSIC[scheme]}://{authority}{path}", container, name) if scheme != CONFIG and path and "@" not in authority else None
+
+
+def _split(url: str) -> tuple[str, str, str, str, str] | None:
+    """Scheme, authority, what is between it and the container, container, object."""
+    parts = urls.parse(url)
+    if parts is None or parts.scheme not in SCHEMES or "://" in parts.authority + parts.path:
+        return None
+    path, _, name = parts.path.rpartition("/")
+    path, _, container = path.rpartition("/")
+    container, name = unquote(container), unquote(name)
+    if any(text in _NO_NAMES or "/" in text for text in (container, name)):
+        return None
+    return parts.scheme, parts.authority, path, container, name
 
 
 def _known(auth_url: str, references: Mapping[str, SwiftReference]) -> SwiftReference:

@@ -40,6 +40,10 @@ class SwiftStoreSettings:
     more, and those of unknown size, become segments of ``chunk_size``. With a ``containers_seed`` the image's container is
     ``<container>_<that many characters of its id>``. ``renew_before``: a token is renewed that long before its end. ``timeout`` is the longest
     wait for a connection, or for one answer of the other side. ``retries``: how often an interrupted download is taken up again.
+
+    ``multi_tenant``: each image in the account of its owner, in the container ``<container>_<image id>``. ``accounts_url`` is what the URLs of all
+    accounts begin with, up to the project, None: as that of this service's own. ``admin_projects`` may write those containers, and with
+    ``public_acl`` everybody may read those of public images, known to Swift or not.
     """
 
     references: Mapping[str, SwiftReference]
@@ -58,3 +62,7 @@ class SwiftStoreSettings:
     timeout: float = 60.0
     renew_before: float = 60.0
     retries: int = 0
+    multi_tenant: bool = False
+    accounts_url: str | None = None
+    admin_projects: tuple[str, ...] = ()
+    public_acl: bool = False

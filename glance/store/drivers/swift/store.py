@@ -8,14 +8,12 @@ Two who store one image at the same time: Swift itself would let the last one wi
 whether there is one. Threads of one process take turns with that; between processes a few milliseconds remain.
 """
 
-# ruff: noqa: ARG002 - the signatures are those of interfaces.Store
 from __future__ import annotations
 
 import logging
 import re
 import secrets
-import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
 from urllib.parse import quote
@@ -24,20 +22,21 @@ from glance import errors
 from glance.context import RequestContext
 from glance.interfaces import Blob
 from glance.model.image import Location
-from glance.store.drivers.swift.location import SCHEMES, ForeignHost, Place, parse
-from glance.store.drivers.swift.settings import SwiftReference, SwiftStoreSettings
+from glance.store.drivers.swift.location import SCHEMES, ForeignHost
+from glance.store.drivers.swift.settings import MIB, SwiftStoreSettings
+from glance.store.turns import Turns
 
 try:
     from swiftclient import client
 
-    from glance.store.drivers.swift.account import Account, Session
+    from glance.store.drivers.swift.account import NO_LINKS, Session
+    from glance.store.drivers.swift.places import OneAccount, OwnersAccounts, Place
     from glance.store.drivers.swift.transfer import Body, Source, SwiftBlob
 except ImportError as error:
     raise ImportError("python-swiftclient and keystoneauth1 are not both installed (pip install 'glance[swift]')") from error
 
 LOG = logging.getLogger(__name__)
 
-_IMAGE_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
 #: What follows the name of an image in those of its segments: ours, or those of older releases.
 _SEGMENT = re.compile(r"-(?:[0-9a-f]{8}-)?[0-9]{5,}")
 _MANIFEST = "x-object-manifest"
@@ -45,12 +44,11 @@ _MANIFEST = "x-object-manifest"
 _ATTEMPT = "x-object-meta-attempt"
 #: Libraries whose log lines tell URLs, and the beginnings of tokens (security S25).
 _TALKATIVE = ("swiftclient", "keystoneauth", "urllib3.connection", "urllib3.connectionpool")
-#: Threads that store the same image are always among those that wait for each other; others are rarely.
-_TURNS = 64
 
 
 class SwiftStore:
-    """``swift+config://<reference>/<container>/<image id>``; also reads the classic locations, see ``location``."""
+    """``swift+config://<reference>/<container>/<image id>``, or the URL of the object where images lie in accounts of their owners; also reads the
+    classic locations, see ``location``."""
 
     schemes: tuple[str, ...] = SCHEMES
     writable = True
@@ -60,58 +58,70 @@ class SwiftStore:
             logging.getLogger(logger).setLevel(logging.CRITICAL)
         self.name = name
         self._settings = settings
-        self._accounts = {reference: Account(name, account, settings) for reference, account in settings.references.items()}
-        self._turns = [threading.Lock() for _turn in range(_TURNS)]
+        self.lists_readers = settings.multi_tenant
+        self._places = OwnersAccounts(name, settings) if settings.multi_tenant else OneAccount(name, settings)
+        self._turns = Turns()
+
+    @property
+    def properties(self) -> Mapping[str, object]:
+        return {
+            "container": self._settings.container,
+            "large_object_size": self._settings.large_object_size // MIB,
+            "large_object_chunk_size": self._settings.chunk_size // MIB,
+        }
 
     def check(self) -> None:
         """Asks for a token, and for the container where it must be there. Raises ConfigurationError, StoreUnavailable."""
-        account = self._accounts[self._settings.default_reference]
-        account.check()
-        if not self._settings.create_container and not self._settings.containers_seed:
-            with Session(account) as session, account.translated():
-                self._find_container(session, self._settings.container)
+        self._places.check()
 
     def add(self, ctx: RequestContext, image_id: str, chunks: Iterable[bytes], size: int | None) -> Location:
-        place = self._own_place(image_id)
+        place = self._places.own(ctx, image_id)
         source = Source(chunks)
         try:
-            with self._session(place) as session, self._account(place).translated(writing=True):
+            with self._writing(place) as session:
                 self._store(session, place, source, size)
-        except BaseException:
-            if source.error is not None:
+        except BaseException as error:
+            if self._settings.multi_tenant and not isinstance(error, errors.ObjectExists):
+                self._leave_container(place)
+            if source.error is not None and not isinstance(error, errors.UploadLeftBehind):
                 raise source.error from None
             raise
         return Location(url=place.url, store=self.name)
 
     def open(self, ctx: RequestContext, location: Location, offset: int = 0, length: int | None = None) -> Blob:
-        place = self._place(location)
-        return SwiftBlob(self._account(place), place, offset, length)
+        return SwiftBlob(self._find(ctx, location), offset, length)
 
     def size(self, ctx: RequestContext, location: Location) -> int:
-        place = self._place(location, errors.SourceRefused(source=location.url.partition(":")[0]))
-        with self._session(place) as session, self._account(place).translated():
-            size = session.call(client.head_object, place.container, place.name).get("content-length", "")
+        place = self._find(ctx, location, errors.SourceRefused(source=location.url.partition(":")[0]))
+        with Session(place.account) as session, place.account.translated():
+            size = session.call(client.head_object, place.container, place.name, query_string=NO_LINKS).get("content-length", "")
             if not size.isdecimal():
                 raise client.ClientException("Not an object with a size")
             return int(size)
 
     def delete(self, ctx: RequestContext, location: Location) -> None:
-        """Also finds the segments of an image whose object an interrupted ``delete`` has erased."""
-        place = self._place(location)
-        with self._session(place) as session, self._account(place).translated(writing=True):
+        """Also finds the segments of an image whose object an interrupted ``delete`` has erased, or is not seen yet."""
+        place = self._find(ctx, location)
+        with self._writing(place) as session:
             found = self._head(session, place)
-            if found is not None:
-                self._erase(session, place.container, place.name)
-            if found is None or _MANIFEST in found:
-                segments = self._erase_segments(session, place)
-                if found is None and not segments:
-                    raise errors.LocationNotFound(store=self.name)
+            self._erase(session, place.container, place.name)
+            erased = self._erase_segments(session, place) if found is None or _MANIFEST in found else 0
+            self._places.leave(session, place)
+            if found is None and not erased:
+                raise errors.LocationNotFound(store=self.name)
 
     def discard(self, ctx: RequestContext, image_id: str) -> None:
-        place = self._own_place(image_id)
-        with self._session(place) as session, self._account(place).translated(writing=True):
+        place = self._places.own(ctx, image_id)
+        with self._writing(place) as session:
             self._erase(session, place.container, place.name)
             self._erase_segments(session, place)
+            self._places.leave(session, place)
+
+    def set_readers(self, ctx: RequestContext, location: Location, *, public: bool, members: Sequence[str]) -> None:
+        self._places.set_readers(self._find(ctx, location), public=public, members=members)
+
+    def recognizes(self, location: Location) -> bool:
+        return self._places.recognizes(location)
 
     def close(self) -> None:
         """Tokens are all that is kept between calls."""
@@ -131,8 +141,7 @@ class SwiftStore:
         attempt = secrets.token_hex(4)
         if self._head(session, place) is not None:
             raise errors.ObjectExists(image_id=place.name)
-        if self._settings.create_container:
-            session.call(client.put_container, place.container)
+        self._places.prepare(session, place)
         if not source.more() or (size is not None and size < self._settings.large_object_size):
             self._publish(session, place, attempt, Body(source, size or 0, announced=True))
         else:
@@ -146,15 +155,21 @@ class SwiftStore:
             while left != 0 and source.more():
                 limit = self._settings.chunk_size if left is None else min(self._settings.chunk_size, left)
                 made.append(f"{prefix}{len(made) + 1:05}")
-                self._put(session, place.container, made[-1], Body(source, limit, announced=left is not None), {})
+                try:
+                    self._put(session, place.container, made[-1], Body(source, limit, announced=left is not None), {})
+                except client.ClientException as error:
+                    if _is_refusal(error):
+                        made.pop()
+                    raise
                 left = None if left is None else left - limit
             if left:
                 raise errors.ClientDisconnected
             self._publish(session, place, attempt, Body(source, 0), {_MANIFEST: f"{quote(place.container)}/{quote(prefix)}"})
-        except BaseException:
-            with self._giving_up(place) as other:
-                for name in made:
-                    self._erase(other, place.container, name)
+        except BaseException as error:
+            if made:
+                with self._giving_up(place, error) as other:
+                    for name in made:
+                        self._erase(other, place.container, name)
             raise
 
     def _publish(self, session: Session, place: Place, attempt: str, body: Body, headers: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -166,16 +181,18 @@ class SwiftStore:
     @contextmanager
     def _turn(self, place: Place, attempt: str) -> Iterator[None]:
         """Raises ObjectExists. What fails inside may have been stored nevertheless: it is erased, unless it is another attempt's."""
-        with self._turns[hash(place.name) % _TURNS]:
-            with self._session(place) as other, self._account(place).translated(writing=True):
+        with self._turns.of(place.name):
+            with self._writing(place) as other:
                 if self._head(other, place) is not None:
                     raise errors.ObjectExists(image_id=place.name)
             try:
                 yield
             except errors.ObjectExists:
                 raise
-            except BaseException:
-                with self._giving_up(place) as other:
+            except BaseException as error:
+                if _is_refusal(error):
+                    raise
+                with self._giving_up(place, error) as other:
                     found = self._head(other, place)
                     if found is None or found.get(_ATTEMPT) == attempt:
                         # Also when it is not there: a request that is still on its way then comes too late.
@@ -196,13 +213,16 @@ class SwiftStore:
             raise errors.StoreUnavailable(store=self.name)
 
     @contextmanager
-    def _giving_up(self, place: Place) -> Iterator[Session]:
-        """Requests that erase what may have been stored; what they cannot erase is left to ``discard``."""
+    def _giving_up(self, place: Place, reason: BaseException) -> Iterator[Session]:
+        """Requests that erase what may have been stored. Raises UploadLeftBehind where they fail, unless the object there is another attempt's,
+        which must stay."""
         try:
-            with self._session(place) as session, self._account(place).translated(writing=True):
+            with self._writing(place) as session:
                 yield session
         except errors.GlanceError as error:
             LOG.warning("Parts of a failed upload stay in the store '%s': %s", self.name, error.code)
+            if not isinstance(reason, errors.ObjectExists):
+                raise errors.UploadLeftBehind(store=self.name) from None
 
     # Erasing
 
@@ -226,47 +246,43 @@ class SwiftStore:
             self._erase(session, place.container, name)
         return len(names)
 
+    def _leave_container(self, place: Place) -> None:
+        """After an upload that failed, unless another one has stored its data meanwhile."""
+        try:
+            with self._writing(place) as other:
+                if self._head(other, place) is None:
+                    self._places.leave(other, place)
+        except errors.GlanceError as error:
+            LOG.warning("An empty container of a failed upload stays in the store '%s': %s", self.name, error.code)
+
     # Places
 
-    def _own_place(self, image_id: str) -> Place:
-        """Where an image of this store lies."""
-        if not _IMAGE_ID.fullmatch(image_id):
-            raise errors.InvalidImageId(value=image_id)
-        return Place(self._settings.default_reference, self._container(image_id), image_id)
-
-    def _container(self, image_id: str) -> str:
-        """With a seed the name ends with that many characters of the id, dashes not counted (spec-v2 10.5)."""
-        seed = self._settings.containers_seed
-        if not seed:
-            return self._settings.container
-        part = re.match(rf"(?:-*[^-]){{0,{seed}}}", image_id)
-        return f"{self._settings.container}_{part[0] if part else ''}"
-
-    def _place(self, location: Location, refusal: errors.GlanceError | None = None) -> Place:
+    def _find(self, ctx: RequestContext, location: Location, refusal: errors.GlanceError | None = None) -> Place:
         """Raises LocationNotFound; ``refusal``, StoreUnavailable unless it is given, for a location of another authentication."""
         try:
-            place = parse(location.url, self._settings.references)
+            return self._places.find(ctx, location)
         except ForeignHost:
-            LOG.warning("A location of store '%s' names another authentication than the options; nothing is sent there.", self.name)
+            LOG.warning("A location of store '%s' names another host than the options; nothing is sent there.", self.name)
             raise refusal or errors.StoreUnavailable(store=self.name) from None
-        if place is None:
-            raise errors.LocationNotFound(store=self.name)
-        return place
 
-    def _account(self, place: Place) -> Account:
-        if isinstance(place.reference, SwiftReference):
-            return Account(self.name, place.reference, self._settings)
-        return self._accounts[place.reference]
-
-    def _session(self, place: Place) -> Session:
-        return Session(self._account(place))
+    @contextmanager
+    def _writing(self, place: Place) -> Iterator[Session]:
+        with Session(place.account) as session, place.account.translated(writing=True):
+            yield session
 
     def _head(self, session: Session, place: Place) -> dict[str, str] | None:
         """The headers of an object; None where there is none."""
         try:
-            found: dict[str, str] = session.call(client.head_object, place.container, place.name)
+            found: dict[str, str] = session.call(client.head_object, place.container, place.name, query_string=NO_LINKS)
         except client.ClientException as error:
             if error.http_status != 404:
                 raise
             return None
+        if "etag" not in found:
+            raise client.ClientException("An answer that tells of no object")
         return found
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether an answer says that nothing was stored."""
+    return isinstance(error, client.ClientException) and error.http_status in range(400, 500)

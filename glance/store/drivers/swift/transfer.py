@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
@@ -10,9 +9,9 @@ from typing import Any, BinaryIO
 from swiftclient import client
 
 from glance import errors
-from glance.store.drivers.swift.account import FAILURES, Account, Session
-from glance.store.drivers.swift.location import Place
-from glance.stream import CHUNK
+from glance.store.drivers.swift.account import FAILURES, NO_LINKS, Session
+from glance.store.drivers.swift.places import Place
+from glance.stream import CHUNK, Digest
 
 LOG = logging.getLogger(__name__)
 
@@ -57,11 +56,11 @@ class Body:
         self._source = source
         self._limit = limit
         self._announced = announced
-        self._digest = hashlib.md5(usedforsecurity=False)
+        self._digest = Digest("md5")
 
     @property
     def digest(self) -> str:
-        return self._digest.hexdigest()
+        return self._digest.hexdigest
 
     @property
     def sized(self) -> Iterable[bytes]:
@@ -69,6 +68,12 @@ class Body:
         return _Announced(self, self._limit) if self._announced and self._limit else iter(self)
 
     def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._pieces()
+        finally:
+            self._digest.close()
+
+    def _pieces(self) -> Iterator[bytes]:
         left, held = self._limit, b""
         while taken := self._source.take(left):
             left -= len(taken)
@@ -82,6 +87,7 @@ class Body:
             if self._source.more():
                 raise errors.ClientDisconnected
             self.before_end()
+        self._digest.finish()
         if held:
             yield held
 
@@ -109,15 +115,15 @@ class SwiftBlob:
 
     file: BinaryIO | None = None
 
-    def __init__(self, account: Account, place: Place, offset: int, length: int | None) -> None:
-        self._account = account
+    def __init__(self, place: Place, offset: int, length: int | None) -> None:
+        self._account = place.account
         self._place = place
         self._offset = offset
         self._etag = ""
         self._body: Any = None
-        self._session = Session(account)
+        self._session = Session(self._account)
         try:
-            with account.translated():
+            with self._account.translated():
                 self.length = self._ask(length)
         except BaseException:
             self.close()
@@ -142,14 +148,20 @@ class SwiftBlob:
     def _ask(self, length: int | None) -> int:
         """Asks for bytes, and returns how many come; none where the object ends before them."""
         if length == 0:
-            self._session.call(client.head_object, self._place.container, self._place.name)
+            self._session.call(client.head_object, self._place.container, self._place.name, query_string=NO_LINKS)
             return 0
         last = "" if length is None else self._offset + length - 1
         headers = {"Range": f"bytes={self._offset}-{last}"} if self._offset or length is not None else {}
         answer: dict[str, Any] = {}
         try:
             found, self._body = self._session.call(
-                client.get_object, self._place.container, self._place.name, resp_chunk_size=CHUNK, headers=headers, response_dict=answer
+                client.get_object,
+                self._place.container,
+                self._place.name,
+                resp_chunk_size=CHUNK,
+                query_string=NO_LINKS,
+                headers=headers,
+                response_dict=answer,
             )
         except client.ClientException as error:
             if error.http_status != 416:

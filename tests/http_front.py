@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import ssl
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+AnyServer = TypeVar("AnyServer", bound=ThreadingHTTPServer)
 
 
 class Front(ThreadingHTTPServer):
@@ -38,13 +41,26 @@ class Front(ThreadingHTTPServer):
         """A client that closes early is no error here."""
 
 
+@contextlib.contextmanager
+def running(server: AnyServer) -> Iterator[AnyServer]:
+    """``server``, on a thread of its own."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(30)
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Front
 
     def serve(self) -> None:
         self.server.seen.append(f"{self.command} {self.path}")
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.body()
         special = self.server.answer(self)
         status, headers, data = special or self.passed_on(body)
         if special is None and self.server.lose(self):
@@ -59,10 +75,21 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = serve  # noqa: N815 - the names are the library's
 
+    def body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        chunks = []
+        while size := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
+
     def passed_on(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=20)
         with contextlib.closing(connection):
-            connection.request(self.command, self.path, body, dict(self.headers))
+            sent = {name: value for name, value in self.headers.items() if name.lower() != "transfer-encoding"}
+            connection.request(self.command, self.path, body, sent)
             answer = connection.getresponse()
             kept = {name: value for name, value in answer.getheaders() if name.lower() not in ("transfer-encoding", "connection", "date")}
             return answer.status, kept, answer.read()
