@@ -11,7 +11,22 @@ from typing import Any
 from glance import worker
 from glance.api.app import Composition as ApiComposition
 from glance.background import Periodic, Threads
-from glance.config import access, database, images, listening, locations, logs, notifications, pipelines, programs, registry, staging, stores
+from glance.config import (
+    access,
+    database,
+    images,
+    listening,
+    locations,
+    logs,
+    notifications,
+    pipelines,
+    programs,
+    protections,
+    quotas,
+    registry,
+    staging,
+    stores,
+)
 from glance.config.pipelines import Pipeline
 from glance.config.programs import Loaded
 from glance.db import migrate
@@ -19,7 +34,6 @@ from glance.db.engine import make_engine, wait_for
 from glance.db.registry import SqlRegistry
 from glance.inspector.inspection import FormatInspector
 from glance.interfaces import Background, Registry
-from glance.policies.engine import PolicyEngine
 from glance.registry.client import connect
 from glance.registry.pipeline import Composition as RegistryComposition
 from glance.registry.server import RegistryApp
@@ -152,13 +166,14 @@ def _pipeline(loaded: Loaded) -> Pipeline:
 
 def _services(loaded: Loaded, background: Background) -> Services:
     conf = loaded.conf
-    policy = access.read_policy(conf, loaded.directories)
+    policy = access.make_policy(conf, loaded.directories)
     kept = stores.make(conf)
+    limits = quotas.read(conf)
     records: Registry = _sql_registry(loaded) if conf.registry_mode == "embedded" else connect(registry.read_client(conf))
     return Services(
         registry=records,
         stores=kept,
-        policy=PolicyEngine(policy.path, policy.default_rule),
+        policy=policy,
         background=background,
         leases=Leases(records),
         notifier=notifications.make(conf, loaded.files),
@@ -170,6 +185,8 @@ def _services(loaded: Loaded, background: Background) -> Services:
         secure_hash=conf.do_secure_hash,
         http_retries=conf.http_retries,
         import_methods=staging.read_import_methods(conf),
+        protections=protections.read(conf, loaded.directories, policy.rules),
+        quotas=limits if limits.any else None,
     )
 
 
@@ -183,7 +200,7 @@ def _sql_registry(loaded: Loaded) -> SqlRegistry:
     else:
         wait_for(engine, settings)
         migrate.check(engine)
-    return SqlRegistry(engine, image_id_format=conf.image_id_format, lease_seconds=conf.upload_lease_seconds)
+    return SqlRegistry(engine, image_id_format=conf.image_id_format, lease_seconds=conf.upload_lease_seconds, quotas=quotas.read(conf))
 
 
 def _recover(services: Services) -> None:

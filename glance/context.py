@@ -60,8 +60,8 @@ def new_request_id() -> str:
 
 
 def unauthenticated(request_id: str = "") -> RequestContext:
-    """The caller where no identity service is used: an administrator with the administrator's role and no owner (spec-v1 7.1)."""
-    return RequestContext(roles=("admin",), is_admin=True, request_id=request_id)
+    """The caller where no identity service is used: an administrator with the administrator's roles and no owner (spec-v1 7.1)."""
+    return RequestContext(roles=_INCLUDING, is_admin=True, request_id=request_id)
 
 
 def split_roles(text: str) -> tuple[str, ...]:

@@ -14,16 +14,15 @@ One tree, each class with a ``code``: its name, in kebab case. Nothing here know
      |   +- SizeMismatch, ChecksumMismatch, ImageTooLarge, LocationInvalid
      +- NotAuthenticated
      +- Forbidden
-     |   +- TokenUnscoped, PolicyForbids, ReadOnlyContext, ImageProtected, AttributeForbidden, OwnerForbidden, StatusForbidden
-     |   +- ImageForbidden, ImageDeleted, ImageDeactivated, ShareForbidden, NotShared, LocationTaken
+     |   +- TokenUnscoped, PolicyForbids (ImageHidden), ReadOnlyContext, ImageProtected, AttributeForbidden, PropertyProtected
+     |   +- OwnerForbidden, StatusForbidden, ImageForbidden, ImageDeleted, ImageDeactivated, ShareForbidden, NotShared, LocationTaken
      +- NotFound
      |   +- ImageNotFound, ImageGone, ImageNotActive, ImageDataMissing, ImageDataDamaged, MemberNotFound, LocationNotFound, TagNotFound
      |   +- MethodUnavailable
      +- Conflict
-     |   +- ImageExists, ObjectExists, MemberExists, StatusConflict, NotQueued, SourceSizeMismatch, UploadLost
-     |   +- LocationsChanged, LocationMismatch
+     |   +- ImageExists, ObjectExists, MemberExists, StatusConflict, NotQueued, SourceSizeMismatch, UploadLost, LocationsChanged, LocationMismatch
      +- LimitExceeded
-     |   +- PropertyQuotaExceeded, MemberQuotaExceeded, TagQuotaExceeded, LocationQuotaExceeded, StreamTooLarge, StorageFull
+     |   +- PropertyQuotaExceeded, MemberQuotaExceeded, TagQuotaExceeded, LocationQuotaExceeded, ProjectQuotaExceeded, StreamTooLarge, StorageFull
      +- RangeNotSatisfiable
      +- Unavailable
      |   +- StoreUnavailable (UploadLeftBehind), StoreWriteDenied, RegistryUnavailable, DatabaseUnavailable, IdentityUnavailable
@@ -193,6 +192,10 @@ class PolicyForbids(Forbidden):
     template = "Access was denied to this resource: the policy '{rule}' does not allow it."
 
 
+class ImageHidden(PolicyForbids):
+    """An action on an image that the policy does not let the caller see, either: version 2 answers as for an id that nobody knows (spec-v2 7.5)."""
+
+
 class ReadOnlyContext(Forbidden):
     template = "Read-only access: whoever is not known can change nothing. Authenticate, and try again."
 
@@ -203,6 +206,10 @@ class ImageProtected(Forbidden):
 
 class AttributeForbidden(Forbidden):
     template = "Forbidden to modify '{attribute}' of image."
+
+
+class PropertyProtected(Forbidden):
+    template = "Attribute '{name}' is reserved. Property '{name}' is protected: its {action} takes rights that you do not have."
 
 
 class OwnerForbidden(Forbidden):
@@ -361,6 +368,10 @@ class TagQuotaExceeded(LimitExceeded):
 
 class LocationQuotaExceeded(LimitExceeded):
     template = "The limit has been exceeded on the number of allowed image locations. Attempted: {attempted}, Maximum: {maximum}"
+
+
+class ProjectQuotaExceeded(LimitExceeded):
+    template = "Image exceeds the {what} quota: all of the project would be {attempted}, and may be {maximum}."
 
 
 class StreamTooLarge(LimitExceeded):

@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 from glance.context import RequestContext
 from glance.model.events import Event
 from glance.model.image import Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
+from glance.model.quotas import Usage
 from glance.model.stores import StoreTraits
 
 
@@ -154,7 +155,11 @@ class Stores(Protocol):
 
 
 class ImageRecords(Protocol):
-    """Images in the registry. Every call sees only what ``ctx`` may see; what it may not see raises ImageNotFound."""
+    """Images in the registry. Every call sees only what ``ctx`` may see; what it may not see raises ImageNotFound.
+
+    Calls that make the usage of an image's owner grow, also those of uploads, raise ProjectQuotaExceeded and change nothing
+    where it would pass a quota, whatever else goes on at the same time.
+    """
 
     def create(self, ctx: RequestContext, image: Image) -> Image:
         """Stores a new image; the id is chosen by the registry when it is "". Raises ImageExists, also for the id of a deleted image."""
@@ -179,6 +184,9 @@ class ImageRecords(Protocol):
         an image that has data becomes ``pending_delete``. A running upload can no longer finish, but its attempt stays on record until whoever
         holds it has cleaned up. Raises ImageProtected, and as ``update`` does. Returns the image with its waiting locations."""
 
+    def usage(self, ctx: RequestContext) -> Usage:
+        """What the caller's own images take."""
+
 
 class UploadRecords(Protocol):
     """Attempts to store data, each with a lease. Fencing: only the attempt on record can finish or abandon an upload."""
@@ -188,6 +196,9 @@ class UploadRecords(Protocol):
 
     def renew(self, attempts: Sequence[str]) -> None:
         """Prolongs the leases of those attempts."""
+
+    def reserve(self, image_id: str, attempt: str, size: int) -> None:
+        """From now on the attempt counts as ``size`` bytes. Raises UploadLost where it is not on record."""
 
     def finish(self, ctx: RequestContext, image_id: str, attempt: str, data: StoredData) -> Image:
         """Records location, size and checksum, and makes the image active, in one transaction; where the location is only staged, the image stays

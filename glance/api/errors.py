@@ -24,6 +24,7 @@ STATUSES: dict[str, tuple[int, int]] = {
     errors.ImageTooLarge.code: (400, 413),
     errors.NotAuthenticated.code: (401, 401),
     errors.Forbidden.code: (403, 403),
+    errors.ImageHidden.code: (403, 404),
     errors.ImageDeleted.code: (403, 404),
     errors.ShareForbidden.code: (404, 403),
     errors.NotFound.code: (404, 404),
@@ -44,6 +45,8 @@ def status_of(error: type[GlanceError], version: Version = "v1") -> int:
 
 def respond(error: GlanceError, version: Version = "v1") -> webob.Response:
     """The answer to a request that failed: its status, and the message as HTML, JSON or text by the request's Accept header."""
+    if version == "v2" and isinstance(error, errors.ImageHidden):
+        error = errors.ImageNotFound(image_id=error.details["image_id"])
     answer = webob.exc.status_map[status_of(type(error), version)](detail=error.message)
     if isinstance(error, errors.RangeNotSatisfiable):
         answer.headers["Content-Range"] = f"bytes */{error.details['size']}"

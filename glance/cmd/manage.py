@@ -1,4 +1,4 @@
-"""glance-manage: the database's schema, a first configuration, and tokens."""
+"""glance-manage: the database's schema, a first configuration, tokens, and what the policy allows."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from oslo_config import cfg
 
 from glance import __version__, errors
-from glance.cmd import tokens
-from glance.config import callers, database, files, logs, programs, setup
+from glance.cmd import policy, tokens
+from glance.config import access, callers, database, files, logs, programs, setup
 from glance.db import migrate
 from glance.db.engine import DatabaseSettings, make_engine
 
@@ -28,6 +28,9 @@ Commands:
                write a ready configuration, directories and a database into DIR
   token create|list|revoke
                callers of the flavor tokens; token create --help tells more
+  policy list  show every policy rule, what it asks for, and the file that says so
+  policy check RULE --project P --roles R,R --target KEY=VALUE
+               say whether the policy allows it, and what decides: exit status 0 yes, 3 no; policy check --help tells more
 
 Options:
   --config-file PATH     configuration file, may be repeated; else glance-registry.conf, glance-api.conf and glance-manage.conf are looked for
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     named, rest = programs.files_on_command_line(words)
     command = next((word for word in rest if not word.startswith("-")), None)
-    if command != "token" and {"-h", "--help"} & set(words):
+    if command not in {"token", "policy"} and {"-h", "--help"} & set(words):
         print(USAGE)
         return 0
     os.umask(0o027)
@@ -57,19 +60,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _set_up(words)
         if command == "token":
             chosen = tokens.parse(rest[rest.index("token") + 1 :])
-            return tokens.run(chosen, _tokens_path(named))
+            return tokens.run(chosen, callers.tokens_path(_loaded(named).conf))
+        if command == "policy":
+            question = policy.parse(rest[rest.index("policy") + 1 :])
+            loaded = _loaded(named)
+            return policy.run(question, access.make_policy(loaded.conf, loaded.directories), loaded.conf.admin_role)
         return _database(words)
     except (errors.GlanceError, OSError) as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return getattr(error, "exit_status", 1)
 
 
-def _tokens_path(named: Sequence[Path]) -> Path:
+def _loaded(named: Sequence[Path]) -> programs.Loaded:
+    """The configuration of the service. Raises ConfigurationError where there is none."""
     chosen = [word for path in named for word in ("--config-file", str(path))]
     loaded = programs.read(programs.declare(programs.MANAGE), programs.MANAGE, chosen, files.find(CONFIGURATION, files.directories()))
     if not loaded.files:
         raise errors.ConfigurationError(reason="Unable to locate any configuration file; name that of glance-api with --config-file.")
-    return callers.tokens_path(loaded.conf)
+    return loaded
 
 
 def _database(words: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from oslo_config import cfg
 from glance import errors
 from glance.config import files
 from glance.config.sections import Section, also_in_default
+from glance.policies.engine import PolicyEngine
 
 IDENTITY = Section(
     "Callers",
@@ -45,6 +47,23 @@ POLICY = Section(
             deprecated_opts=also_in_default("policy_default_rule"),
             help="Name of the rule that decides where no other one does.",
         ),
+        cfg.MultiStrOpt(
+            "policy_dirs",
+            default=["policy.d"],
+            help="Directories whose files (.yaml, .yml, .json) count after policy_file, in the order of their names; a relative path is looked for "
+            "beside the configuration file.",
+        ),
+        cfg.BoolOpt(
+            "enforce_new_defaults",
+            default=True,
+            help="Whether the defaults ask for the roles member and reader. If not, rules that are marked as classic let every role act, as before "
+            "2021; whose image it is counts in both cases.",
+        ),
+        cfg.BoolOpt(
+            "enforce_scope",
+            default=True,
+            help="Whether only callers with a project are let in. They are the only ones also where this is off, which the log then says.",
+        ),
     ),
     group="oslo_policy",
 )
@@ -55,10 +74,12 @@ POLICY_FILES = ("policy.yaml", "policy.json")
 
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
-    """``path`` is None where only the defaults count."""
+    """``path`` is None where there is no file but those in ``directories``."""
 
     path: Path | None
     default_rule: str
+    directories: tuple[Path, ...]
+    classic: bool
 
 
 def check(conf: cfg.ConfigOpts) -> None:
@@ -71,6 +92,20 @@ def read_policy(conf: cfg.ConfigOpts, directories: tuple[Path, ...]) -> PolicySe
     """``directories`` are those of the configuration files. A file that is named but missing counts as empty, until it appears."""
     group = conf.oslo_policy
     if group.policy_file:
-        return PolicySettings(files.beside(directories, group.policy_file), group.policy_default_rule)
-    found = [directory / name for directory in directories for name in POLICY_FILES if (directory / name).exists()]
-    return PolicySettings(found[0] if found else None, group.policy_default_rule)
+        path: Path | None = files.beside(directories, group.policy_file)
+    else:
+        path = next((directory / name for directory in directories for name in POLICY_FILES if (directory / name).exists()), None)
+    more = tuple(files.beside(directories, name) for name in group.policy_dirs)
+    return PolicySettings(path, group.policy_default_rule, more, not group.enforce_new_defaults)
+
+
+def make_policy(conf: cfg.ConfigOpts, directories: tuple[Path, ...]) -> PolicyEngine:
+    """The operator's policy. Raises ConfigurationError for files that cannot be used."""
+    settings = read_policy(conf, directories)
+    return PolicyEngine(settings.path, settings.default_rule, directories=settings.directories, classic=settings.classic)
+
+
+def warnings(conf: cfg.ConfigOpts) -> Iterator[str]:
+    """What an operator may expect that is not so."""
+    if not conf.oslo_policy.enforce_scope:
+        yield "enforce_scope is off, but callers without a project are refused all the same: every rule is about a project."

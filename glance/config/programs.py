@@ -28,6 +28,8 @@ from glance.config import (
     misplaced,
     notifications,
     pipelines,
+    protections,
+    quotas,
     registry,
     s3,
     sources,
@@ -47,6 +49,8 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         images.API,
         images.IDS,
         images.LIMITS,
+        quotas.SECTION,
+        protections.SECTION,
         images.DATA,
         locations.LOCATIONS,
         images.PAGING,
@@ -75,12 +79,13 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         listening.section("127.0.0.1", 9191),
         registry.SERVER,
         registry.LEASE,
+        quotas.SECTION,
         images.IDS,
         images.PAGING,
         database.SECTION,
         pipelines.SECTION,
     ),
-    MANAGE: (database.SECTION, callers.TOKENS),
+    MANAGE: (database.SECTION, callers.TOKENS, access.IDENTITY, access.POLICY),
 }
 
 #: How oslo.config tells the file that an option stands in.
@@ -113,6 +118,7 @@ class Loaded:
             found += unavailable.warnings(self.conf)
             found += misplaced.warnings(self.conf, self.files)
             found += notifications.warnings(self.conf)
+            found += access.warnings(self.conf)
         if self._holds_secrets():
             found += [f"{path} holds secrets and may be read by every user of this machine." for path in files.readable_by_all(self.files)]
         return found

@@ -8,9 +8,7 @@ from oslo_config import cfg
 
 #: What an operator who has set the option must know.
 CONSEQUENCES = {
-    "user_storage_quota": "the bytes that a project stores are not limited",
     "metadata_encryption_key": "locations of image data are stored as plain text",
-    "property_protection_file": "every caller who may change an image may change all its properties",
     "delayed_delete": "data of a deleted image is erased at once",
 }
 

@@ -17,12 +17,14 @@ from glance.db import leads
 from glance.db import query as sql
 from glance.db.locations import change_locations
 from glance.db.mapping import IMAGE_FIELDS, from_image, to_image
+from glance.db.quotas import OwnerQuotas, usage
 from glance.db.schema import image_locations, image_members, image_properties, image_tags, images
 from glance.db.steps import add_location, change, complete, lock_to_change
 from glance.db.tags import add_tags, set_tags
 from glance.db.transactions import Database
 from glance.model.image import Image, ImageChanges, ImageQuery, Location
 from glance.model.query import IdFormat
+from glance.model.quotas import MEASURES, Usage
 from glance.model.status import ACTIVE, DELETED, PENDING_DELETE, QUEUED, STATUSES, sources_of
 
 #: What an update may change; everything else is given by creation, or follows from other calls.
@@ -38,11 +40,12 @@ _ID_ATTEMPTS = 100
 class SqlImages:
     """``id_format`` says what ids look like; ``clock`` gives the time, UTC without zone; ``few`` is explained in ``glance.db.leads``."""
 
-    def __init__(self, database: Database, id_format: IdFormat, clock: Callable[[], datetime], few: int) -> None:
+    def __init__(self, database: Database, id_format: IdFormat, clock: Callable[[], datetime], few: int, quotas: OwnerQuotas) -> None:
         self._database = database
         self._id_format = id_format
         self._clock = clock
         self._few = few
+        self._quotas = quotas
 
     def create(self, ctx: RequestContext, image: Image) -> Image:
         if image.id:
@@ -69,6 +72,9 @@ class SqlImages:
 
     def delete(self, ctx: RequestContext, image_id: str, *, delayed: bool = False) -> Image:
         return self._database.write(self._delete, ctx, image_id, delayed=delayed)
+
+    def usage(self, ctx: RequestContext) -> Usage:
+        return self._database.read(usage, ctx.owner)
 
     def _check_id(self, image_id: str) -> None:
         """One way to write each id, so that no other spelling of a deleted image's id can be claimed."""
@@ -102,6 +108,8 @@ class SqlImages:
         _add_properties(connection, image.id, image.properties, now)
         add_tags(connection, image.id, image.tags, now)
         locations = tuple(add_location(connection, image.id, location, now) for location in image.locations)
+        if self._quotas.limited:
+            self._quotas.check(connection, image.owner, "images", *(("stored",) if locations else ()))
         return replace(image, locations=locations)
 
     def _get(self, connection: Connection, ctx: RequestContext, image_id: str) -> Image:
@@ -128,13 +136,17 @@ class SqlImages:
             values.pop("owner", None)
         if "status" in values:
             from_status &= sources_of(str(values["status"]))
-        image = lock_to_change(connection, ctx, image_id, "update")
+        image = found = lock_to_change(connection, ctx, image_id, "update")
         now = self._clock()
         image = change(connection, image, from_status, {**values, "updated_at": now})
         _set_properties(connection, image_id, changes, now)
         set_tags(connection, image_id, changes, now)
         if changes.locations is not None:
             change_locations(connection, image_id, changes.locations, now)
+        if self._quotas.limited and image.owner != found.owner:
+            self._quotas.check(connection, image.owner, *MEASURES)
+        elif self._quotas.limited and changes.locations is not None and any(one.id is None for one in changes.locations.after):
+            self._quotas.check(connection, image.owner, "stored")
         return complete(connection, [image])[0]
 
     def _activate(self, connection: Connection, ctx: RequestContext, image_id: str, location: Location | None, size: int) -> Image:
@@ -143,6 +155,8 @@ class SqlImages:
         image = change(connection, image, {QUEUED}, {"status": ACTIVE, "size": size, "updated_at": now})
         if location is not None:
             add_location(connection, image_id, location, now)
+            if self._quotas.limited and size:
+                self._quotas.check(connection, image.owner, "stored")
         return complete(connection, [image])[0]
 
     def _delete(self, connection: Connection, ctx: RequestContext, image_id: str, *, delayed: bool) -> Image:

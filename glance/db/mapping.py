@@ -58,4 +58,4 @@ def to_member(row: RowMapping) -> Member:
 
 def to_upload(row: RowMapping) -> Upload:
     """An attempt on record."""
-    return Upload(row["image_id"], row["attempt"], row["store"], row["worker"], row["on_failure"])
+    return Upload(row["image_id"], row["attempt"], row["store"], row["worker"], row["on_failure"], row["reserved"])

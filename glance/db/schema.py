@@ -167,5 +167,9 @@ image_uploads = _table(
     Column("worker", String(255), nullable=False),
     Column("on_failure", String(30), nullable=False),
     Column("expires_at", TIME, nullable=False),
+    Column("reserved", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("attempt", name="uq_image_uploads_attempt"),
 )
+
+#: A row for each owner whose quotas were ever checked, to be held meanwhile.
+quota_owners = _table("quota_owners", Column("owner", String(255), primary_key=True))

@@ -13,10 +13,12 @@ from glance import errors
 from glance.context import RequestContext
 from glance.db.mapping import to_image, to_upload
 from glance.db.query import IMAGES
+from glance.db.quotas import OwnerQuotas
 from glance.db.schema import image_uploads, images
 from glance.db.steps import add_location, change, complete, lock_to_change
 from glance.db.transactions import Database
 from glance.model.image import Held, Image, StoredData, Upload
+from glance.model.quotas import Measure
 from glance.model.status import ACTIVE, HELD, QUEUED, UPLOADING, sources_of
 
 #: What an image says about its data; none of it holds for the data of the next attempt.
@@ -30,10 +32,11 @@ _STORED = (HELD & sources_of(ACTIVE), ACTIVE)
 class SqlUploads:
     """``lease_seconds`` is how long a lease lasts without renewal; ``clock`` gives the time, UTC without zone."""
 
-    def __init__(self, database: Database, lease_seconds: float, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, lease_seconds: float, clock: Callable[[], datetime], quotas: OwnerQuotas) -> None:
         self._database = database
         self._lease = timedelta(seconds=lease_seconds)
         self._clock = clock
+        self._quotas = quotas
 
     def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> Image:
         try:
@@ -45,6 +48,9 @@ class SqlUploads:
     def renew(self, attempts: Sequence[str]) -> None:
         if attempts:
             self._database.write(self._renew, attempts)
+
+    def reserve(self, image_id: str, attempt: str, size: int) -> None:
+        self._database.write(self._reserve, image_id, attempt, size)
 
     def finish(self, ctx: RequestContext, image_id: str, attempt: str, data: StoredData) -> Image:  # noqa: ARG002 - the attempt is the right to finish
         return self._database.write(self._finish, image_id, attempt, data)
@@ -72,13 +78,26 @@ class SqlUploads:
             "worker": upload.worker,
             "on_failure": upload.on_failure,
             "expires_at": now + self._lease,
+            "reserved": upload.reserved,
         }
         connection.execute(insert(image_uploads), row)
+        if self._quotas.limited:
+            self._quotas.check(connection, image.owner, "uploading", *(_growing(image) if upload.reserved else ()))
         return complete(connection, [image])[0]
 
     def _renew(self, connection: Connection, attempts: Sequence[str]) -> None:
         renewed = update(image_uploads).where(image_uploads.c.attempt.in_(attempts))
         connection.execute(renewed.values(expires_at=self._clock() + self._lease))
+
+    def _reserve(self, connection: Connection, image_id: str, attempt: str, size: int) -> None:
+        row = connection.execute(_LOCKED, {"image_id": image_id}).mappings().one_or_none()
+        held = {"held_image": image_id, "held_attempt": attempt}
+        reserved = connection.execute(update(image_uploads).where(_HELD).values(reserved=size), held).rowcount
+        if row is None or not reserved:
+            raise errors.UploadLost(image_id=image_id)
+        if self._quotas.limited:
+            image = to_image(row)
+            self._quotas.check(connection, image.owner, *_growing(image))
 
     def _finish(self, connection: Connection, image_id: str, attempt: str, data: StoredData) -> Image:
         now = self._clock()
@@ -100,6 +119,8 @@ class SqlUploads:
         except errors.StatusConflict as error:
             raise errors.UploadLost(image_id=image_id) from error
         add_location(connection, image_id, data.location, now)
+        if self._quotas.limited and data.size:
+            self._quotas.check(connection, image.owner, *_growing(image))
         return complete(connection, [image])[0]
 
     def _abandon(self, connection: Connection, image_id: str, attempt: str, status: str) -> bool:
@@ -120,6 +141,11 @@ class SqlUploads:
         values = {"attempt": new_attempt, "worker": worker, "expires_at": self._clock() + self._lease}
         held = {"held_image": image_id, "held_attempt": attempt}
         return connection.execute(update(image_uploads).where(_HELD).values(values), held).rowcount == 1
+
+
+def _growing(image: Image) -> tuple[Measure, ...]:
+    """What the data of an upload to ``image`` count as."""
+    return ("staged",) if image.status == UPLOADING else ("stored",)
 
 
 _HELD = (image_uploads.c.image_id == bindparam("held_image")) & (image_uploads.c.attempt == bindparam("held_attempt"))

@@ -168,8 +168,8 @@ class ImageChanges:
 class Upload:
     """One attempt to store an image's data, and the lease that keeps it. ``store`` is "" for an attempt that only reads what is stored.
 
-    ``worker`` names the process that stores (``glance.worker``). The registry ends the lease ``seconds`` after the last renewal, by its own
-    clock.
+    ``worker`` names the process that stores (``glance.worker``). ``reserved`` bytes count as data of the image's owner until the attempt is off the
+    record. The registry ends the lease ``seconds`` after the last renewal, by its own clock.
     """
 
     image_id: str
@@ -177,6 +177,7 @@ class Upload:
     store: str
     worker: str
     on_failure: OnFailure = "killed"
+    reserved: int = 0
 
 
 @dataclass(frozen=True, slots=True)

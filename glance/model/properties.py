@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from glance import errors
 
+#: So begin names that the service keeps for itself.
+RESERVED_PREFIX = "os_glance"
 NAME_LIMIT = 255
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 VALUE_LIMIT = 65535

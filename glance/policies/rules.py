@@ -1,52 +1,84 @@
-"""The table of policy rules: every action that an operator can allow or refuse, and who may do it by default (spec-v1 6.6)."""
+"""The table of policy rules: every action that an operator can allow or refuse, and who may do it by default (spec-v1 6.6, spec-v2 7.2)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: What decides where neither the operator's file nor a default of its own does.
+#: What decides where neither the operator's file nor this table does.
 DEFAULT_RULE = "default"
+
+# ``owner`` is the project of the caller, or of the image; the user's where images belong to users. So the checks hold in both cases.
+_OWN = "owner:%(owner)s"
+_MEMBER = f"is_admin:True or (role:member and {_OWN})"
+_READER = f"is_admin:True or (role:reader and {_OWN})"
+#: An image without owner, of the days before projects, is seen by all projects.
+_SEEN = f"({_OWN} or None:%(owner)s or 'public':%(visibility)s or 'community':%(visibility)s or 'shared':%(visibility)s)"
+#: Whom nobody knows, where the operator lets such callers read at all; they see public images only, and change nothing.
+_ANONYMOUS = "read_only:True"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``check`` is written in the language of oslo.policy; "" allows everybody. None leaves the decision to the rule ``default``."""
+    """``check`` is written in the language of oslo.policy; "" allows everybody. Where ``classic``, releases before 2021 had no check, so that the
+    rule ``default`` decided; it still does with ``enforce_new_defaults = False``."""
 
     name: str
     doc: str
-    check: str | None = None
+    check: str
+    classic: bool = False
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("default", "Decides for every rule below that has no default of its own.", ""),
+    Rule("default", "Decides for every rule that is neither below nor in the operator's file.", ""),
     Rule("context_is_admin", "Be an administrator, in pipelines that read identity headers.", "role:admin"),
-    Rule("add_image", "Create an image."),
-    Rule("get_image", "See one image's metadata."),
-    Rule("get_images", "List images."),
-    Rule("modify_image", "Change an image's metadata."),
-    Rule("delete_image", "Delete an image."),
+    Rule("service_api", "Be another service, or an administrator.", "role:service or role:admin"),
+    Rule("add_image", "Create an image.", _MEMBER, classic=True),
+    Rule("get_image", "See one image's metadata.", f"is_admin:True or {_ANONYMOUS} or (role:reader and {_SEEN})", classic=True),
+    Rule("get_images", "List images.", f"is_admin:True or {_ANONYMOUS} or (role:reader and {_OWN})", classic=True),
+    Rule("modify_image", "Change an image's metadata.", _MEMBER, classic=True),
+    Rule("delete_image", "Delete an image.", _MEMBER, classic=True),
     Rule("publicize_image", "Make an image public.", "role:admin"),
-    Rule("communitize_image", "Make an image visible to whoever knows of it."),
-    Rule("deactivate", "Close an image's data to readers."),
-    Rule("reactivate", "Open it to them again."),
-    Rule("download_image", "Read an image's data."),
-    Rule("download_from_store", "Choose which stores an image's data are read from first."),
-    Rule("upload_image", "Store an image's data."),
-    Rule("copy_from", "Let the service copy image data from a URL."),
-    Rule("set_image_location", "Register a URL as an image's data."),
-    Rule("get_image_location", "See where an image's data is, as far as the service shows that."),
+    Rule("communitize_image", "Make an image visible to whoever knows of it.", _MEMBER, classic=True),
+    Rule("deactivate", "Close an image's data to readers.", _MEMBER, classic=True),
+    Rule("reactivate", "Open it to them again.", _MEMBER, classic=True),
+    Rule("download_image", "Read an image's data.", f"is_admin:True or {_ANONYMOUS} or (role:member and {_SEEN})", classic=True),
+    Rule(
+        "download_from_store",
+        "Choose which stores an image's data are read from first.",
+        f"is_admin:True or {_ANONYMOUS} or (role:member and {_SEEN})",
+        classic=True,
+    ),
+    Rule("upload_image", "Store an image's data.", _MEMBER, classic=True),
+    Rule("copy_from", "Let the service copy image data from a URL.", _MEMBER, classic=True),
+    Rule("set_image_location", "Register a URL as an image's data.", _MEMBER, classic=True),
+    Rule("get_image_location", "See where an image's data is, as far as the service shows that.", _READER, classic=True),
     Rule("delete_image_location", "Remove one of several locations of an image.", "role:admin"),
-    Rule("add_image_location", "Register a URL as the data of a queued image, to be hashed."),
-    Rule("fetch_image_location", "See where an image's data is, whatever the service shows to others.", "role:service or role:admin"),
-    Rule("stores_info_detail", "See how the stores are set up that clients choose from.", "role:service or role:admin"),
-    Rule("get_members", "See who an image is shared with."),
-    Rule("get_member", "See what one project thinks of a shared image."),
-    Rule("add_member", "Share an image with one more project."),
-    Rule("modify_member", "Share an image, or accept or reject one."),
-    Rule("delete_member", "End the sharing of an image."),
+    Rule(
+        "add_image_location",
+        "Register a URL as the data of a queued image, to be hashed.",
+        f"rule:service_api or (role:member and {_OWN})",
+        classic=True,
+    ),
+    Rule("fetch_image_location", "See where an image's data is, whatever the service shows to others.", "rule:service_api"),
+    Rule("stores_info_detail", "See how the stores are set up that clients choose from.", "rule:service_api"),
+    Rule("get_members", "See who an image is shared with.", f"is_admin:True or (role:reader and ({_OWN} or owner:%(member_id)s))", classic=True),
+    Rule(
+        "get_member",
+        "See what one project thinks of a shared image.",
+        f"is_admin:True or (role:reader and ({_OWN} or owner:%(member_id)s))",
+        classic=True,
+    ),
+    Rule("add_member", "Share an image with one more project.", _MEMBER, classic=True),
+    Rule(
+        "modify_member",
+        "Accept or reject an image that is shared with the own project; in version 1 share an image.",
+        "is_admin:True or (role:member and owner:%(member_id)s)",
+        classic=True,
+    ),
+    Rule("delete_member", "End the sharing of an image.", _MEMBER, classic=True),
 )
 
 
-def defaults(default_rule: str = DEFAULT_RULE) -> dict[str, str]:
-    """The checks that hold without any file; every other rule is decided by ``default_rule``."""
-    return {default_rule: "", **{rule.name: rule.check for rule in RULES if rule.check is not None}}
+def defaults(default_rule: str = DEFAULT_RULE, *, classic: bool = False) -> dict[str, str]:
+    """The checks that hold without any file; every other rule is decided by ``default_rule``. ``classic``: those of before 2021."""
+    return {default_rule: "", **{rule.name: f"rule:{default_rule}" if classic and rule.classic else rule.check for rule in RULES}}

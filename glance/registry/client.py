@@ -15,6 +15,7 @@ from glance import errors
 from glance.context import RequestContext, to_headers, unauthenticated
 from glance.interfaces import ImageRecords, LocationRecords, MemberRecords, UploadRecords
 from glance.model.image import Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
+from glance.model.quotas import Usage
 from glance.registry import operations, wire
 from glance.registry.operations import Operation
 
@@ -193,6 +194,9 @@ class _Images:
     def delete(self, ctx: RequestContext, image_id: str, *, delayed: bool = False) -> Image:
         return self._call(operations.IMAGES_DELETE, ctx, image_id=image_id, delayed=delayed)
 
+    def usage(self, ctx: RequestContext) -> Usage:
+        return self._call(operations.IMAGES_USAGE, ctx)
+
 
 class _Uploads:
     def __init__(self, call: _Caller) -> None:
@@ -203,6 +207,9 @@ class _Uploads:
 
     def renew(self, attempts: Sequence[str]) -> None:
         return self._call.for_service(operations.UPLOADS_RENEW, attempts=attempts)
+
+    def reserve(self, image_id: str, attempt: str, size: int) -> None:
+        return self._call.for_service(operations.UPLOADS_RESERVE, image_id=image_id, attempt=attempt, size=size)
 
     def finish(self, ctx: RequestContext, image_id: str, attempt: str, data: StoredData) -> Image:
         return self._call(operations.UPLOADS_FINISH, ctx, image_id=image_id, attempt=attempt, data=data)

@@ -96,10 +96,21 @@ IMAGES_ACTIVATE = Operation(
     "images", "activate", "POST", "/images/{image_id}/activate", (Slot("location", optional(wire.LOCATION)), Slot("size", INTEGER)), _IMAGE
 )
 IMAGES_DELETE = Operation("images", "delete", "DELETE", "/images/{image_id}", (Slot("delayed", FLAG, default=False),), _IMAGE)
+IMAGES_USAGE = Operation("images", "usage", "GET", "/usage", (), Slot("usage", wire.USAGE), repeatable=True)
 
 UPLOADS_START = Operation("uploads", "start", "POST", "/uploads", (Slot("upload", wire.UPLOAD), Slot("status", wire.HELD)), _IMAGE)
 UPLOADS_RENEW = Operation(
     "uploads", "renew", "POST", "/uploads/renew", (Slot("attempts", listing(TEXT)),), _NOTHING, repeatable=True, for_caller=False
+)
+UPLOADS_RESERVE = Operation(
+    "uploads",
+    "reserve",
+    "POST",
+    "/images/{image_id}/uploads/{attempt}/reserve",
+    (Slot("size", INTEGER),),
+    _NOTHING,
+    repeatable=True,
+    for_caller=False,
 )
 UPLOADS_FINISH = Operation("uploads", "finish", "POST", "/images/{image_id}/uploads/{attempt}/finish", (Slot("data", wire.STORED_DATA),), _IMAGE)
 UPLOADS_ABANDON = Operation(
@@ -160,8 +171,10 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     IMAGES_UPDATE,
     IMAGES_ACTIVATE,
     IMAGES_DELETE,
+    IMAGES_USAGE,
     UPLOADS_START,
     UPLOADS_RENEW,
+    UPLOADS_RESERVE,
     UPLOADS_FINISH,
     UPLOADS_ABANDON,
     UPLOADS_LEASES,

@@ -34,6 +34,7 @@ from glance.model.image import (
     StoredData,
     Upload,
 )
+from glance.model.quotas import MEASURES, Usage
 from glance.model.status import STATUSES
 from glance.model.visibility import PUBLIC, SHARED, VISIBILITIES
 from glance.registry.codec import (
@@ -86,8 +87,10 @@ UPLOAD = record(
     Slot("store", TEXT),
     Slot("worker", TEXT),
     Slot("on_failure", one_of(*get_args(OnFailure))),
+    Slot("reserved", INTEGER, default=0),
 )
 HELD = one_of(*get_args(Held))
+USAGE = record(Usage, *(Slot(measure, INTEGER) for measure in MEASURES))
 STORED_DATA = record(
     StoredData,
     Slot("location", LOCATION),

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from glance.interfaces import Background, Inspector, Notifier, Policy, Registry, Stores
 from glance.model.formats import Formats
 from glance.model.importing import METHODS
+from glance.model.protections import Protections
+from glance.model.quotas import Quotas
 from glance.service.leases import Leases
 
 __all__ = ["Limits", "Services"]
@@ -26,7 +28,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The collaborators of every use case, chosen by ``glance.bootstrap``. ``worker`` names the process that serves (``glance.worker``)."""
+    """The collaborators of every use case, chosen by ``glance.bootstrap``. ``worker`` names the process that serves (``glance.worker``);
+    ``quotas`` are those that the registry keeps, None where it keeps none."""
 
     registry: Registry
     stores: Stores
@@ -43,3 +46,5 @@ class Services:
     http_retries: int = 3
     import_methods: tuple[str, ...] = METHODS
     delayed_delete: bool = False
+    protections: Protections | None = None
+    quotas: Quotas | None = None

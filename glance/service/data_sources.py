@@ -63,7 +63,7 @@ class Body:
         return image
 
     def attach(self, services: Services, ctx: RequestContext, image: Image) -> Image:
-        uploading = Uploading.begin(services, ctx, image, _writable(services, self.store), self.on_failure)
+        uploading = Uploading.begin(services, ctx, image, _writable(services, self.store), self.on_failure, length=self.length)
         return uploading.store(read_chunks(self.data, self.length), self.length, match_format=self.match_format)
 
     def refusal(self, image: Image) -> errors.GlanceError:  # noqa: ARG002

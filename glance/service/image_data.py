@@ -9,8 +9,8 @@ from glance.context import RequestContext
 from glance.interfaces import Blob, OpenFile
 from glance.model.events import ImageSent
 from glance.model.image import Image
-from glance.model.status import ACTIVE, DEACTIVATED
-from glance.service import Services, copies, images
+from glance.model.status import COMPLETE, DEACTIVATED
+from glance.service import Services, copies, images, protections
 from glance.service.authorize import authorize
 
 
@@ -61,19 +61,18 @@ class _ToldFile:
 
 
 def get_readable(services: Services, ctx: RequestContext, image_id: str, *, strict: bool = False) -> Image:
-    """An image whose data the caller may read now. ``strict`` opens deactivated ones to administrators, and deleted ones to nobody.
+    """An image whose data the caller may read now, as far as it may see it. ``strict`` opens deactivated ones to administrators, and deleted ones to
+    nobody.
 
     Raises ImageNotFound, PolicyForbids, ImageDeactivated, ImageNotActive.
     """
-    image = images.get(services, ctx, image_id, strict=strict)
+    image = images.find(services, ctx, image_id, strict=strict)
     authorize(services, ctx, "download_image", image)
-    if image.status == DEACTIVATED and strict and ctx.is_admin:
-        return image
-    if image.status == DEACTIVATED:
+    if image.status == DEACTIVATED and not (strict and ctx.is_admin):
         raise errors.ImageDeactivated(image_id=image.id)
-    if image.status != ACTIVE:
+    if image.status not in COMPLETE:
         raise errors.ImageNotActive(image_id=image.id)
-    return image
+    return protections.shown(services, ctx, image)
 
 
 def open_data(

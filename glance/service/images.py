@@ -14,8 +14,8 @@ from glance.model.formats import BARE
 from glance.model.image import Image, ImageChanges, ImageQuery
 from glance.model.status import ACTIVE, DEACTIVATED, DELETED, MEASURED, PENDING_DELETE, QUEUED
 from glance.model.visibility import COMMUNITY, PUBLIC, SHARED
-from glance.service import Services, readers
-from glance.service.authorize import authorize, authorize_change, check_may_change
+from glance.service import Services, protections, readers
+from glance.service.authorize import authorize, authorize_change, check_may_change, check_not_hidden
 from glance.service.data_sources import DataSource
 from glance.service.erasing import erase_condemned
 from glance.stream import refuse_longer
@@ -38,15 +38,17 @@ def create(
 
     ``draft.size`` and ``draft.checksum`` are what the caller expects of the data; ``draft.owner`` counts for administrators only: that of others
     is ignored, or refused where ``strict``. ``store`` is where the data are meant to go. Everything that can be refused is refused before the
-    id is taken. Raises Invalid, Forbidden, ImageExists, LimitExceeded, and what the source raises.
+    id is taken. Raises Invalid, Forbidden (PropertyProtected), ImageExists, LimitExceeded, and what the source raises.
     """
-    authorize_change(services, ctx, "add_image")
+    wanted = draft.owner if ctx.is_admin else ctx.owner
+    authorize_change(services, ctx, "add_image", replace(draft, owner=wanted))
     _authorize_visibility(services, ctx, draft.visibility)
     draft = _completed(services, draft)
     if not ctx.is_admin:
         if strict and draft.owner not in {None, ctx.owner}:
             raise errors.OwnerForbidden(owner=str(draft.owner))
         draft = replace(draft, owner=ctx.owner)
+    protections.check_new(services, ctx, draft.properties)
     _check_tags(services, draft.tags)
     _check_properties(services, draft.properties)
     refuse_longer(draft.size, services.limits.image_size)
@@ -56,22 +58,30 @@ def create(
         draft = source.check(services, ctx, draft)
     image = services.registry.images.create(ctx, replace(draft, status=QUEUED))
     services.notifier.emit(ctx, ImageCreated(image))
-    return image if source is None else source.attach(services, ctx, image)
+    return protections.shown(services, ctx, image if source is None else source.attach(services, ctx, image))
 
 
 def get(services: Services, ctx: RequestContext, image_id: str, *, strict: bool = False) -> Image:
-    """The metadata of one image; administrators also see deleted ones, unless ``strict``. Raises ImageNotFound, PolicyForbids."""
+    """The metadata of one image, as far as the caller may see them. Raises as ``find`` does."""
+    return protections.shown(services, ctx, find(services, ctx, image_id, strict=strict))
+
+
+def find(services: Services, ctx: RequestContext, image_id: str, *, strict: bool = False, rule: str = "get_image") -> Image:
+    """One image with all its properties, which policies may ask for, to do what ``rule`` is about; administrators also see deleted ones, unless
+    ``strict``. Raises ImageNotFound, PolicyForbids."""
     image = services.registry.images.get(ctx, image_id)
     if strict and image.deleted:
         raise errors.ImageNotFound(image_id=image_id)
-    authorize(services, ctx, "get_image", image)
+    authorize(services, ctx, rule, image)
     return image
 
 
 def list_page(services: Services, ctx: RequestContext, query: ImageQuery) -> Sequence[Image]:
     """One page of the images that the caller may see."""
     authorize(services, ctx, "get_images")
-    return services.registry.images.list(ctx, query)
+    if protections.hides(services, ctx, query.properties):
+        return ()
+    return [protections.shown(services, ctx, image) for image in services.registry.images.list(ctx, query)]
 
 
 def update(
@@ -92,6 +102,8 @@ def update(
     ImageNotFound, and what the source raises.
     """
     image = services.registry.images.get(ctx, image_id)
+    if not strict:
+        check_not_hidden(ctx, image)
     authorize_change(services, ctx, "modify_image", image)
     if image.status in {DELETED, PENDING_DELETE}:
         raise errors.ImageDeleted(action="update")
@@ -106,13 +118,13 @@ def update(
     _check_unchanged(image, unchanged or {})
     if source is not None and image.status != QUEUED:
         raise source.refusal(image)
-    changes = _allowed(services, ctx, image, changes)
+    changes = _allowed(services, ctx, image, protections.settled(services, ctx, image, changes))
     if source is not None:
         learned = source.check(services, ctx, image.changed(changes.values))
         changes = replace(changes, values={**changes.values, "size": learned.size})
     if changes != ImageChanges():
         image = _save(services, ctx, image_id, changes, frozenset({image.status}))
-    return image if source is None else source.attach(services, ctx, image)
+    return protections.shown(services, ctx, image if source is None else source.attach(services, ctx, image))
 
 
 def delete(services: Services, ctx: RequestContext, image_id: str, *, strict: bool = False) -> None:
@@ -123,6 +135,8 @@ def delete(services: Services, ctx: RequestContext, image_id: str, *, strict: bo
     Raises ImageNotFound, ImageGone, ImageProtected, ImageForbidden, PolicyForbids. Data that cannot be erased now is left to recovery.
     """
     image = services.registry.images.get(ctx, image_id)
+    if not strict:
+        check_not_hidden(ctx, image)
     authorize_change(services, ctx, "delete_image", image)
     if strict:
         if image.deleted:
@@ -136,13 +150,16 @@ def delete(services: Services, ctx: RequestContext, image_id: str, *, strict: bo
 
 
 def attach(services: Services, ctx: RequestContext, image_id: str, source: DataSource) -> Image:
-    """Gives a queued image the data of ``source``. Raises NotQueued, ImageNotFound, PolicyForbids, and what the source raises."""
+    """Gives a queued image the data of ``source``, and returns it with all its properties, those hidden from the caller too.
+
+    Raises NotQueued, ImageNotFound, PolicyForbids, and what the source raises.
+    """
     image = services.registry.images.get(ctx, image_id)
     if image.deleted:
         raise errors.ImageNotFound(image_id=image_id)
+    source.check(services, ctx, image)
     if image.status != QUEUED:
         raise source.refusal(image)
-    source.check(services, ctx, image)
     return source.attach(services, ctx, image)
 
 
@@ -158,29 +175,29 @@ def reactivate(services: Services, ctx: RequestContext, image_id: str) -> Image:
 
 def tag(services: Services, ctx: RequestContext, image_id: str, name: str) -> Image:
     """Adds a tag; fine where it is there. Raises InvalidValue, TagQuotaExceeded, ImageNotFound, ImageForbidden, PolicyForbids."""
-    image = get(services, ctx, image_id, strict=True)
+    image = find(services, ctx, image_id, strict=True)
     authorize_change(services, ctx, "modify_image", image)
     check_may_change(ctx, image, "update")
     _check_tags(services, {*image.tags, name})
-    return _save(services, ctx, image_id, ImageChanges(tag=name))
+    return protections.shown(services, ctx, _save(services, ctx, image_id, ImageChanges(tag=name)))
 
 
 def untag(services: Services, ctx: RequestContext, image_id: str, name: str) -> Image:
     """Removes a tag. Raises TagNotFound, and as ``tag`` does."""
-    image = get(services, ctx, image_id, strict=True)
+    image = find(services, ctx, image_id, strict=True)
     authorize_change(services, ctx, "modify_image", image)
     check_may_change(ctx, image, "update")
-    return _save(services, ctx, image_id, ImageChanges(untag=name))
+    return protections.shown(services, ctx, _save(services, ctx, image_id, ImageChanges(untag=name)))
 
 
 def _switch(services: Services, ctx: RequestContext, image_id: str, rule: str, old: str, new: str) -> Image:
-    image = get(services, ctx, image_id, strict=True)
+    image = find(services, ctx, image_id, strict=True)
     authorize_change(services, ctx, rule, image)
     if image.status == new:
-        return image
+        return protections.shown(services, ctx, image)
     if image.status != old:
         raise errors.StatusForbidden(action=rule, status=image.status)
-    return _save(services, ctx, image_id, ImageChanges({"status": new}), frozenset({old}))
+    return protections.shown(services, ctx, _save(services, ctx, image_id, ImageChanges({"status": new}), frozenset({old})))
 
 
 def _save(services: Services, ctx: RequestContext, image_id: str, changes: ImageChanges, from_status: frozenset[str] | None = None) -> Image:

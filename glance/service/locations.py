@@ -21,7 +21,7 @@ from glance.model.locations import (
     shown_url,
 )
 from glance.model.status import ACTIVE, DEACTIVATED, PENDING_DELETE, QUEUED
-from glance.service import Services, copies, images
+from glance.service import Services, copies, images, protections
 from glance.service.authorize import authorize, authorize_change, check_may_change
 from glance.service.data_sources import check_formats, external, external_size
 from glance.service.erasing import erase_condemned
@@ -58,8 +58,7 @@ def stores_of(services: Services, image: Image) -> tuple[str, ...]:
 
 def list_locations(services: Services, ctx: RequestContext, image_id: str) -> tuple[Location, ...]:
     """The active locations of an image, for other services, in the form of ``visible``. Raises ImageNotFound, PolicyForbids."""
-    image = images.get(services, ctx, image_id, strict=True)
-    authorize(services, ctx, "fetch_image_location", image)
+    image = images.find(services, ctx, image_id, strict=True, rule="fetch_image_location")
     return _shown(services, image)
 
 
@@ -69,7 +68,7 @@ def change(services: Services, ctx: RequestContext, image_id: str, steps: Sequen
     Data that are added to data that this service wrote are read, and must be the same. Raises LocationInvalid, SourceRefused, SourceUnreadable,
     FormatMissing, Forbidden, LocationTaken, Conflict, LocationMismatch, LocationsChanged, LocationQuotaExceeded, ImageNotFound, PolicyForbids.
     """
-    image = images.get(services, ctx, image_id, strict=True)
+    image = images.find(services, ctx, image_id, strict=True)
     for rule in sorted({step.rule for step in steps}):
         authorize_change(services, ctx, rule, image)
     check_may_change(ctx, image, "update")
@@ -84,7 +83,7 @@ def change(services: Services, ctx: RequestContext, image_id: str, steps: Sequen
     if image.status == QUEUED:
         services.notifier.emit(ctx, ImageActivated(changed))
     services.notifier.emit(ctx, ImageUpdated(changed))
-    return changed
+    return protections.shown(services, ctx, changed)
 
 
 def point_to(services: Services, ctx: RequestContext, image: Image, url: str) -> tuple[Location, int]:

@@ -17,18 +17,19 @@ from glance.service.authorize import authorize, authorize_change
 
 def list_members(services: Services, ctx: RequestContext, image_id: str, *, strict: bool = False) -> Sequence[Member]:
     """The members of an image that the caller may see. Raises ImageNotFound, PolicyForbids, and where ``strict`` NotShared."""
-    authorize(services, ctx, "get_members")
-    if strict:
-        _check_shared(services.registry.images.get(ctx, image_id))
+    image = services.registry.images.get(ctx, image_id) if strict else None
+    authorize(services, ctx, "get_members", image)
+    if image is not None:
+        _check_shared(image)
     return services.registry.members.list(ctx, image_id)
 
 
 def share(services: Services, ctx: RequestContext, image_id: str, memberships: Sequence[Membership], *, replace: bool = False) -> None:
-    """Adds or changes members; with ``replace`` these are all there are afterwards.
+    """Adds or changes members (v1); with ``replace`` these are all there are afterwards. Who may share the image, the registry knows.
 
-    Raises NotAuthenticated, ImageNotFound, ShareForbidden, MemberQuotaExceeded, InvalidMember.
+    Raises NotAuthenticated, ImageNotFound, ShareForbidden, MemberQuotaExceeded, InvalidMember, PolicyForbids.
     """
-    authorize_change(services, ctx, "modify_member")
+    authorize_change(services, ctx, "modify_member", member=ctx.owner)
     before = _shared(services, ctx, image_id)
     services.registry.members.put(ctx, image_id, memberships, replace=replace, maximum=services.limits.members)
     after = _shared(services, ctx, image_id)
@@ -55,24 +56,27 @@ def add(services: Services, ctx: RequestContext, image_id: str, member: str) -> 
 
 def get_member(services: Services, ctx: RequestContext, image_id: str, member: str) -> Member:
     """One member that the caller may see. Raises MemberNotFound, ImageNotFound, PolicyForbids."""
-    authorize(services, ctx, "get_member")
-    for one in services.registry.members.list(ctx, image_id):
-        if one.member == member:
-            return one
-    raise errors.MemberNotFound
+    image = services.registry.images.get(ctx, image_id)
+    found = next((one for one in services.registry.members.list(ctx, image_id) if one.member == member), None)
+    if found is None:
+        raise errors.MemberNotFound
+    authorize(services, ctx, "get_member", image, member)
+    return found
 
 
 def answer(services: Services, ctx: RequestContext, image_id: str, member: str, status: MemberStatus) -> Member:
     """Lets a member accept or reject an image. Raises Forbidden for its owner, MemberNotFound, ImageNotFound, PolicyForbids."""
-    authorize_change(services, ctx, "modify_member")
+    image = services.registry.images.get(ctx, image_id)
+    authorize_change(services, ctx, "modify_member", image, member)
     answered = services.registry.members.answer(ctx, image_id, member, status)
     services.notifier.emit(ctx, MemberUpdated(answered))
     return answered
 
 
-def unshare(services: Services, ctx: RequestContext, image_id: str, member: str) -> None:
-    """Removes one member. Raises MemberNotFound, and as ``share`` does."""
-    authorize_change(services, ctx, "delete_member")
+def unshare(services: Services, ctx: RequestContext, image_id: str, member: str, *, strict: bool = False) -> None:
+    """Removes one member; unless ``strict`` (v2) whoever may share the image can. Raises MemberNotFound, and as ``share`` does."""
+    image = services.registry.images.get(ctx, image_id) if strict else None
+    authorize_change(services, ctx, "delete_member", image, member)
     before = _shared(services, ctx, image_id)
     services.registry.members.remove(ctx, image_id, member)
     services.notifier.emit(ctx, _removed(before.get(member, Member(image_id, member))))

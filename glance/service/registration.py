@@ -9,7 +9,7 @@ import logging
 import time
 import uuid
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glance import errors
 from glance.context import RequestContext, unauthenticated
@@ -37,8 +37,9 @@ def register(services: Services, ctx: RequestContext, image_id: str, url: str, h
     Raises Conflict unless the image is queued, Forbidden for an address that is for other services only, ImageNotFound, PolicyForbids,
     FormatMissing, Invalid, and what ``locations.point_to`` raises.
     """
-    image = images.get(services, ctx, image_id, strict=True)
-    authorize_change(services, ctx, "add_image_location", image)
+    image = images.find(services, ctx, image_id, strict=True)
+    with_service = replace(ctx, roles=(*ctx.roles, *ctx.service_roles))
+    authorize_change(services, with_service, "add_image_location", image)
     check_may_change(ctx, image, "update")
     if image.status != QUEUED:
         raise errors.Conflict(reason=f"It's not allowed to add locations if image status is {image.status}.")
@@ -72,7 +73,7 @@ class _Takeover:
     @classmethod
     def begin(cls, services: Services, ctx: RequestContext, image: Image, location: Location, hashes: StatedHashes | None) -> None:
         """queued -> importing, and the data are read in the background. Raises NotQueued."""
-        upload = Upload(image.id, uuid.uuid4().hex, "", services.worker(), QUEUED)
+        upload = Upload(image.id, uuid.uuid4().hex, "", services.worker(), QUEUED, image.size or 0)
         services.registry.uploads.start(ctx, upload, IMPORTING)
         services.leases.hold(upload.attempt)
         services.background.submit(cls(services, ctx, image, location, hashes, upload.attempt).run)

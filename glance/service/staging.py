@@ -22,13 +22,13 @@ def stage(services: Services, ctx: RequestContext, image_id: str, data: ByteSour
     """
     if GLANCE_DIRECT not in services.import_methods:
         raise errors.MethodUnavailable(method=GLANCE_DIRECT)
-    image = images.get(services, ctx, image_id, strict=True)
+    image = images.find(services, ctx, image_id, strict=True)
     authorize_change(services, ctx, "modify_image", image)
     check_may_change(ctx, image, "update")
     if image.status != QUEUED:
         raise errors.NotQueued
     refuse_longer(length, services.limits.image_size)
-    uploading = Uploading.begin(services, ctx, image, services.stores.staging, "queued", "uploading")
+    uploading = Uploading.begin(services, ctx, image, services.stores.staging, "queued", "uploading", length)
     staged = uploading.stage(read_chunks(data, length), length)
     services.notifier.emit(ctx, ImageUpdated(staged))
     return staged

@@ -52,6 +52,6 @@ def delete_from(services: Services, ctx: RequestContext, name: str, image_id: st
     """
     if name not in {one.store.name for one in offered(services)}:
         raise errors.Conflict(reason=f"The selected store {name[:64]} is not available on this node.")
-    image = images.get(services, ctx, image_id, strict=True)
+    image = images.find(services, ctx, image_id, strict=True)
     authorize(services, ctx, "get_image_location", image)
     locations.change(services, ctx, image_id, [RemoveFromStore(name)])

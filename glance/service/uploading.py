@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 from glance import errors
 from glance.context import RequestContext
-from glance.interfaces import ListsReaders, Store
+from glance.interfaces import ListsReaders, Store, Tap
 from glance.model.events import ImageActivated, ImagePrepared, ImageUploaded, ImageUploadFailed
 from glance.model.image import Held, Image, Location, OnFailure, StoredData, Upload
 from glance.service import Services, readers
+from glance.service.reserving import Reservation
 from glance.stream import Count, Digest, Limit, flow
 
 LOG = logging.getLogger(__name__)
@@ -20,21 +21,35 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Uploading:
-    """An image held by this process under a lease until ``store`` or ``stage`` has ended, one way or the other."""
+    """An image held by this process under a lease until ``store`` or ``stage`` has ended, one way or the other. ``room`` are taps that reserve some
+    for the data, where there are quotas."""
 
     services: Services
     ctx: RequestContext
     image: Image
     target: Store
     upload: Upload
+    room: tuple[Tap, ...] = ()
 
     @classmethod
-    def begin(cls, services: Services, ctx: RequestContext, image: Image, target: Store, on_failure: OnFailure, status: Held = "saving") -> Uploading:
-        """queued -> ``status``. Raises NotQueued."""
-        upload = Upload(image.id, uuid.uuid4().hex, target.name, services.worker(), on_failure)
+    def begin(
+        cls,
+        services: Services,
+        ctx: RequestContext,
+        image: Image,
+        target: Store,
+        on_failure: OnFailure,
+        status: Held = "saving",
+        length: int | None = None,
+    ) -> Uploading:
+        """queued -> ``status``, and room for ``length`` bytes, or as many as the image is said to have, is reserved. Raises NotQueued,
+        ProjectQuotaExceeded."""
+        reserved = (image.size or 0) if length is None else length
+        upload = Upload(image.id, uuid.uuid4().hex, target.name, services.worker(), on_failure, reserved)
         held = services.registry.uploads.start(ctx, upload, status)
         services.leases.hold(upload.attempt)
-        return cls(services, ctx, replace(image, status=held.status), target, upload)
+        room = () if services.quotas is None else (Reservation(services.registry, upload),)
+        return cls(services, ctx, replace(image, status=held.status), target, upload, room)
 
     def store(self, chunks: Iterator[bytes], length: int | None, *, match_format: bool = True) -> Image:
         """Stores ``chunks`` and activates the image, or leaves nothing behind: no bytes, and the image killed or queued.
@@ -50,7 +65,7 @@ class Uploading:
         notifier = self.services.notifier
         notifier.emit(self.ctx, ImagePrepared(self.image, self.target.name))
         try:
-            location = self._add(flow(chunks, (limit, count, checksum, digest, inspection)), length)
+            location = self._add(flow(chunks, (limit, *self.room, count, checksum, digest, inspection)), length)
             data = StoredData(
                 location,
                 count.total,
@@ -78,7 +93,7 @@ class Uploading:
         count = Count(self.image.size, self.upload.on_failure)
         limit = Limit(self.services.limits.image_size)
         try:
-            location = self._add(flow(chunks, (limit, count)), length)
+            location = self._add(flow(chunks, (limit, *self.room, count)), length)
             return self._finish(StoredData(replace(location, status="staged"), count.total, self.image.checksum))
         finally:
             self.services.leases.release(self.upload.attempt)

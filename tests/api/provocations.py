@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from glance.db.registry import SqlRegistry
 from glance.errors import GlanceError
 from glance.interfaces import Location
 from glance.model.image import ImageChanges
+from glance.model.protections import Protections
+from glance.model.quotas import Quotas
 from glance.policies.engine import PolicyEngine
 from glance.registry.client import RegistryClientSettings, connect
 from glance.store.drivers.file import FileStore, FileStoreSettings
@@ -119,6 +122,16 @@ class Scene:
     def with_services(self, **changes: Any) -> Scene:
         services = replace(self.api.services, **changes)
         return replace(self, api=replace(self.api, services=services, send=wsgi_sender(pipeline(services, self.api.settings, trusted=True))))
+
+    def with_rules(self, rules: Mapping[str, str]) -> Scene:
+        """The service of an operator who has these rules in a file."""
+        path = self.api.images.parent / "policy.json"
+        path.write_text(json.dumps(rules))
+        return self.with_services(policy=PolicyEngine(path))
+
+    def classic(self) -> Scene:
+        """The service where every role may act, so that only ownership decides."""
+        return self.with_services(policy=PolicyEngine(None, classic=True))
 
     def with_store(self, store: FileStore) -> Scene:
         return self.with_services(stores=StoreSet([store], store.name, self.api.services.stores.staging))
@@ -296,6 +309,12 @@ def _registry_gone(scene: Scene) -> Answer:
     return scene.with_services(registry=connect(RegistryClientSettings(port=port))).send("GET", "/images")
 
 
+def _limited(scene: Scene, quotas: Quotas) -> Scene:
+    """The same service with quotas."""
+    engine = make_engine(DatabaseSettings(f"sqlite:///{scene.api.images.parent}/glance.sqlite"))
+    return scene.with_services(quotas=quotas, registry=SqlRegistry(engine, quotas=quotas))
+
+
 #: error -> what happens in v1 and in v2.
 PROVOCATIONS: dict[type[GlanceError], tuple[Entry, Entry]] = {
     errors.GlanceError: never("the root of all others"),
@@ -352,20 +371,26 @@ PROVOCATIONS: dict[type[GlanceError], tuple[Entry, Entry]] = {
     errors.PolicyForbids: both(
         lambda scene: scene.change(scene.new(), **({"is_public": True} if scene.version == "v1" else {"visibility": "public"}))
     ),
+    errors.ImageHidden: v1(
+        lambda scene: scene.with_rules({"get_image": "!", "modify_image": "!"}).change(scene.new(), name="new"), v2="it says that there is no image"
+    ),
     errors.ReadOnlyContext: both(lambda scene: scene.with_settings(ApiSettings(allow_anonymous_access=True)).create(caller=None)),
     errors.ImageProtected: both(lambda scene: scene.delete(scene.new(protected=True))),
     errors.AttributeForbidden: (
         Provoked(lambda scene: scene.change(scene.active(), size=5)),
         Provoked(lambda scene: scene.change(scene.active(), owner="P2")),
     ),
+    errors.PropertyProtected: both(
+        lambda scene: scene.with_services(protections=Protections(())).create(**{"property-a" if scene.version == "v1" else "a": "x"})
+    ),
     errors.OwnerForbidden: v2(lambda scene: scene.create(owner="P2"), v1="it ignores the owner that a project names"),
     errors.StatusForbidden: v2(
         lambda scene: scene.send("POST", f"/images/{scene.new()}/actions/deactivate", caller="ADMIN"), v1="there are no such actions"
     ),
-    errors.ImageForbidden: both(lambda scene: scene.change(scene.public(), caller="P2", name="mine")),
+    errors.ImageForbidden: both(lambda scene: scene.classic().change(scene.public(), caller="P2", name="mine")),
     errors.ImageDeleted: v1(lambda scene: scene.change(scene.deleted(), caller="ADMIN", name="x"), v2="nobody finds an image that is deleted"),
     errors.ImageDeactivated: both(lambda scene: scene.read(scene.deactivated())),
-    errors.ShareForbidden: both(lambda scene: scene.share(scene.shared("P2"), "P3", caller="P2")),
+    errors.ShareForbidden: both(lambda scene: scene.classic().share(scene.shared("P2"), "P3", caller="P2")),
     errors.NotShared: v2(lambda scene: scene.share(scene.new(visibility="private"), "P2"), v1="every image can have members"),
     errors.LocationTaken: both(_location_taken),
     errors.NotFound: v2(
@@ -408,6 +433,7 @@ PROVOCATIONS: dict[type[GlanceError], tuple[Entry, Entry]] = {
     errors.MemberQuotaExceeded: both(lambda scene: scene.share(scene.shared("P2"), "P3")),
     errors.TagQuotaExceeded: v2(lambda scene: scene.create(tags=["a", "b"]), v1="there are no tags"),
     errors.LocationQuotaExceeded: v2(_location_quota, v1="an image has one location"),
+    errors.ProjectQuotaExceeded: both(lambda scene: _limited(scene, Quotas(stored=1)).upload(scene.new())),
     errors.StreamTooLarge: both(lambda scene: scene.upload(scene.new(), BYTES * 200, Transfer_Encoding="chunked")),
     errors.StorageFull: both(_failing(errors.StorageFull(store="file"))),
     errors.RangeNotSatisfiable: both(lambda scene: scene.read(scene.active(), Range="bytes=10-")),

@@ -33,7 +33,7 @@ from tests.services import Recorder, make_services
 
 TOKEN = "gAAAAB-token"
 ADMIN = RequestContext(user="boss", project="operators", roles=("admin", "service"), is_admin=True, auth_token=TOKEN)
-GUEST = RequestContext(user="gus", project="guests", roles=("member",), auth_token=TOKEN)
+GUEST = RequestContext(user="gus", project="guests", roles=("member", "reader"), auth_token=TOKEN)
 DATA = b"bytes of an image"
 DRAFT = Image(id="", name="draft", owner="owner", disk_format="raw", container_format="bare", properties={"a": "1"}, tags=("t",))
 

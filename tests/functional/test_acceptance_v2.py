@@ -8,7 +8,6 @@ is not here.
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +18,6 @@ from glance.testing.servers import Glance, wait_until
 from glance.testing.wire import Answer
 from tests.file_server import offering
 from tests.functional.acceptance import Check, Row, World, body, document, headers, listed, remember, row, run_row, step, text
-
-#: What the role "member" is needed for, as far as the examples of a reader go.
-POLICY = {"add_image": "role:member", "delete_image": "role:member"}
 
 DIGITS_MD5 = "781e5e245d69b566979b86e28d23f2c7"
 TEN_MB = 10 * 1024 * 1024
@@ -521,12 +517,9 @@ def web(directory: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def world(directory: Path, web: str, local_sources: dict[str, dict[str, str]]) -> Iterator[World]:
-    policy = directory / "policy.json"
-    policy.write_text(json.dumps(POLICY))
     options = {
         "DEFAULT": {**local_sources["DEFAULT"], "show_multiple_locations": True, "show_image_direct_url": True},
         "glance_store": {"stores": "file,http", "default_store": "file"},
-        "oslo_policy": {"policy_file": policy},
     }
     with Glance(directory / "glance", flavor="trusted-auth", api_options=options) as glance:
         yield World(glance, directory, {**SHORTHANDS, "S": glance.url, "W": web})

@@ -46,6 +46,12 @@ def test_commands_of_the_section_when_typed_then_the_clients_are_answered(tmp_pa
     check_typed(commands(heading), tmp_path, {}, outputs)
 
 
+def test_commands_about_the_policy_when_typed_then_say_what_decides(tmp_path: Path) -> None:
+    script = f"glance-manage setup --dir /srv/glance\n{commands('Who may do what')}"
+
+    check_typed(script, tmp_path, {}, ["site/policy.yaml", "delete_image is allowed to a user of project web with the roles manager, member"])
+
+
 def test_commands_about_keystone_when_typed_then_the_clients_are_answered(tmp_path: Path) -> None:
     install, _, script = commands("Users of keystone").partition("\n")
     (tmp_path / "keystone").mkdir()

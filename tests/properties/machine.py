@@ -441,7 +441,7 @@ class Service(RuleBasedStateMachine):
         answer = self.send(caller, "GET", f"/{version}/images/{image.id}/members")
         if not self.model.sees(caller, image):
             self.refused(answer, caller, image)
-        elif version == "v2" and image.visibility != "shared":
+        elif caller == ANYBODY or (version == "v2" and image.visibility != "shared"):
             self.done(answer, 403)
         else:
             seen = {one for one in image.members if self.model.changes(caller, image) or one == caller.project}

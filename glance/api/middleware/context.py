@@ -11,7 +11,7 @@ import webob
 from glance import errors
 from glance.api.errors import respond
 from glance.api.request import CONTEXT, Request
-from glance.context import PLAIN_REQUEST_ID, REQUEST_ID, Identity, RequestContext, new_request_id, split_roles, unauthenticated
+from glance.context import PLAIN_REQUEST_ID, REQUEST_ID, Identity, RequestContext, implied_roles, new_request_id, split_roles, unauthenticated
 
 _ADMINISTRATOR = unauthenticated()
 
@@ -95,14 +95,14 @@ class ContextFilter(UnauthenticatedContextFilter):
         return replace(caller, is_admin=is_admin)
 
     def identity(self, request: Request) -> Identity | None:
-        """Who asks; None for whoever did not prove it."""
+        """Who asks; None for whoever did not prove it. Whom a proxy gives no role at all is a member, as before roles counted (spec-v1 7.3)."""
         headers = request.headers
         if headers.get("X-Identity-Status") != "Confirmed":
             return None
         return Identity(
             user=request.header_text("X-User-Id"),
             project=request.header_text("X-Tenant-Id") or request.header_text("X-Project-Id"),
-            roles=split_roles(headers.get("X-Roles", "")),
+            roles=implied_roles(split_roles(headers.get("X-Roles", "")) or ("member",)),
             service_roles=split_roles(headers.get("X-Service-Roles", "")),
             auth_token=presented_token(request),
         )

@@ -6,6 +6,7 @@ import webob
 
 from glance.api.request import Request, json_response
 from glance.api.v2 import views
+from glance.service.quotas import used
 from glance.service.stores import offered, offered_in_detail
 
 
@@ -24,6 +25,6 @@ def stores_in_detail(request: Request) -> webob.Response:
     return json_response({"stores": [views.store_in_detail(one) for one in offered_in_detail(request.services, request.ctx)]})
 
 
-def usage(request: Request) -> webob.Response:  # noqa: ARG001
-    """GET /info/usage: no quota of the identity service is kept."""
-    return json_response({"usage": {}})
+def usage(request: Request) -> webob.Response:
+    """GET /info/usage: what the caller's images take, and may take; nothing where there are no quotas."""
+    return json_response({"usage": views.usage(*used(request.services, request.ctx))})

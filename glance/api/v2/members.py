@@ -44,7 +44,7 @@ def answer(request: Request, image_id: str, member: str) -> webob.Response:
 
 def remove(request: Request, image_id: str, member: str) -> webob.Response:
     """DELETE /images/{id}/members/{member}: ends the sharing with one project."""
-    members.unshare(request.services, request.ctx, image_id, member)
+    members.unshare(request.services, request.ctx, image_id, member, strict=True)
     return no_content()
 
 

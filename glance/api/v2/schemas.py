@@ -23,6 +23,7 @@ from glance.model import tags
 from glance.model.attributes import ATTRIBUTES, Attribute
 from glance.model.formats import Formats
 from glance.model.image import Image, MemberStatus
+from glance.model.properties import RESERVED_PREFIX
 from glance.model.status import STATUSES
 from glance.model.visibility import VISIBILITIES
 
@@ -38,7 +39,6 @@ SHOWN = tuple(attribute for attribute in ATTRIBUTES if attribute.name not in {"d
 LINKS = {"self": "Path of the image.", "file": "Path of its data.", "schema": "Path of the schema that describes it."}
 #: Names that stand for something else here.
 RESERVED = frozenset({"location", "locations", "deleted", "deleted_at"})
-RESERVED_PREFIX = "os_glance"
 READ_ONLY = frozenset(
     {attribute.name for attribute in SHOWN if attribute.rule in {"fixed", "measured"}} | {"virtual_size", "direct_url", "stores", *LINKS}
 )

@@ -9,7 +9,10 @@ from typing import Any
 from glance.api.settings import ApiSettings
 from glance.api.v2.schemas import SHOWN, is_reserved
 from glance.model.image import Image, Location, Member
+from glance.model.quotas import Quotas, Usage
 from glance.service.stores import Offer
+
+MIB = 1024 * 1024
 
 
 def image(shown: Image, settings: ApiSettings, places: Sequence[Location] = (), stores: Sequence[str] = ()) -> dict[str, Any]:
@@ -50,6 +53,18 @@ def store(shown: Offer) -> dict[str, str]:
 def store_in_detail(shown: Offer) -> dict[str, Any]:
     """``store`` with how the store is set up."""
     return {**store(shown), "type": shown.traits.driver, "weight": shown.traits.weight, "properties": dict(shown.store.properties)}
+
+
+def usage(used: Usage, quotas: Quotas | None) -> dict[str, dict[str, int]]:
+    """What an owner's images take, with the limit of each, -1 for none; sizes in MiB, those used rounded up. Empty without ``quotas``."""
+    if quotas is None:
+        return {}
+    return {
+        "image_size_total": {"usage": -(-used.stored // MIB), "limit": quotas.stored // MIB},
+        "image_stage_total": {"usage": -(-used.staged // MIB), "limit": quotas.staged // MIB},
+        "image_count_total": {"usage": used.images, "limit": quotas.images},
+        "image_count_uploading": {"usage": used.uploading, "limit": quotas.uploading},
+    }
 
 
 def member(shown: Member) -> dict[str, Any]:

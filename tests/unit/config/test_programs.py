@@ -10,6 +10,7 @@ import pytest
 from glance import errors
 from glance.config import access, database, images, listening, programs, registry
 from glance.config.programs import API, REGISTRY, Loaded
+from glance.context import RequestContext
 
 Load = Callable[..., Loaded]
 
@@ -235,9 +236,9 @@ def test_warnings_when_a_file_with_secrets_is_open_to_all_then_say_so(tmp_path: 
 
 
 def test_warnings_when_an_option_is_not_there_yet_then_name_what_follows(load: Load) -> None:
-    assert not load("[DEFAULT]\nuser_storage_quota = 0\ndelayed_delete = False\n").warnings()
-    [warning] = load("[DEFAULT]\nproperty_protection_file = /etc/x\n").warnings()
-    assert "property_protection_file" in warning
+    assert not load("[DEFAULT]\nmetadata_encryption_key = \ndelayed_delete = False\n").warnings()
+    [warning] = load("[DEFAULT]\ndelayed_delete = True\n").warnings()
+    assert "delayed_delete" in warning
 
 
 def test_use_user_token_when_off_then_refuses(load: Load) -> None:
@@ -262,6 +263,24 @@ def test_policy_file_then_is_looked_for_beside_the_configuration(load: Load, tmp
     loaded = load(f"[DEFAULT]\n{option}\n")
 
     assert access.read_policy(loaded.conf, loaded.directories).path == tmp_path / found
+
+
+def test_policy_then_files_of_its_directories_count_too_and_the_old_defaults_where_they_are_asked_for(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "policy.d").mkdir()
+    (tmp_path / "policy.d" / "more.yaml").write_text('"delete_image": "!"')
+    loaded = load("[oslo_policy]\nenforce_new_defaults = False\n")
+
+    policy = access.make_policy(loaded.conf, loaded.directories)
+
+    anybody = RequestContext(user="u", project="p")
+    assert [policy.allows(rule, anybody, {}) for rule in ("delete_image", "add_image")] == [False, True]
+
+
+@pytest.mark.parametrize(("value", "warned"), [("True", 0), ("False", 1)])
+def test_scope_when_it_is_not_to_be_enforced_then_says_that_it_is(load: Load, value: str, warned: int) -> None:
+    warnings = load(f"[oslo_policy]\nenforce_scope = {value}\n").warnings()
+
+    assert len([text for text in warnings if "enforce_scope" in text]) == warned
 
 
 def test_two_configurations_in_one_process_then_do_not_mix(load: Load) -> None:

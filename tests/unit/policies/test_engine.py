@@ -12,7 +12,10 @@ from glance.context import RequestContext, unauthenticated
 from glance.policies.engine import PolicyEngine
 from glance.policies.rules import RULES
 
-MEMBER = RequestContext(user="u", project="p", roles=("member",))
+MEMBER = RequestContext(user="u", project="p", roles=("member", "reader"))
+READER = RequestContext(user="r", project="p", roles=("reader",))
+NOBODY = RequestContext(read_only=True)
+NOVA = RequestContext(user="nova", project="service", roles=("service",))
 ADMIN = RequestContext(user="a", project="ap", roles=("admin",), is_admin=True)
 
 
@@ -32,14 +35,60 @@ def engine(tmp_path: Path, text: str, **options: object) -> PolicyEngine:
     return PolicyEngine(path, **options)
 
 
-def test_allows_when_there_is_no_file_then_everything_but_what_is_for_administrators() -> None:
+OWN = {"owner": "p", "visibility": "private", "member_id": ""}
+PUBLIC = {"owner": "other", "visibility": "public", "member_id": ""}
+SHARED = {"owner": "other", "visibility": "shared", "member_id": "p"}
+UNOWNED = {"owner": None, "visibility": "private", "member_id": ""}
+PRIVATE = {"owner": "other", "visibility": "private", "member_id": ""}
+CHANGES = (
+    "add_image modify_image delete_image upload_image communitize_image set_image_location copy_from add_member delete_member deactivate reactivate"
+)
+READS = "get_image get_images get_image_location get_members get_member"
+DOWNLOADS = "download_image download_from_store"
+SERVICES = "service_api fetch_image_location stores_info_detail"
+OF_ALL = {"default"}
+
+
+@pytest.mark.parametrize(
+    ("ctx", "target", "names"),
+    [
+        (MEMBER, OWN, f"{CHANGES} {READS} {DOWNLOADS} add_image_location"),
+        (MEMBER, PUBLIC, f"get_image {DOWNLOADS}"),
+        (MEMBER, SHARED, f"get_image {DOWNLOADS} get_members get_member modify_member"),
+        (MEMBER, UNOWNED, f"get_image {DOWNLOADS}"),
+        (MEMBER, PRIVATE, ""),
+        (READER, OWN, READS),
+        (READER, PUBLIC, "get_image"),
+        (READER, SHARED, "get_image get_members get_member"),
+        (NOBODY, PUBLIC, f"get_image get_images {DOWNLOADS}"),
+        (NOVA, PRIVATE, f"{SERVICES} add_image_location"),
+        (RequestContext(user="u", project="p", roles=("friend",)), OWN, ""),
+    ],
+)
+def test_allows_when_there_is_no_file_then_as_the_table_of_the_specification(ctx: RequestContext, target: dict[str, object], names: str) -> None:
     policy = PolicyEngine(None)
 
-    refused = {rule.name for rule in RULES if not policy.allows(rule.name, MEMBER, {})}
+    assert {rule.name for rule in RULES if policy.allows(rule.name, ctx, target)} == {*names.split()} | OF_ALL
 
-    assert refused == {"publicize_image", "context_is_admin", "delete_image_location", "fetch_image_location", "stores_info_detail"}
-    assert all(policy.allows(rule.name, ADMIN, {}) for rule in RULES)
-    assert policy.allows("publicize_image", unauthenticated(), {})
+
+@pytest.mark.parametrize("ctx", [ADMIN, unauthenticated()])
+def test_allows_when_an_administrator_asks_then_everything(ctx: RequestContext) -> None:
+    assert [rule.name for rule in RULES if not PolicyEngine(None).allows(rule.name, ctx, PRIVATE)] == []
+
+
+def test_allows_when_the_defaults_are_classic_then_everything_but_what_was_for_administrators() -> None:
+    policy = PolicyEngine(None, classic=True)
+    anybody = RequestContext(user="u", project="p")
+
+    refused = {rule.name for rule in RULES if not policy.allows(rule.name, anybody, PRIVATE)}
+
+    assert refused == {"publicize_image", "context_is_admin", "delete_image_location", *SERVICES.split()}
+
+
+def test_defaults_when_images_belong_to_users_then_the_user_counts() -> None:
+    ctx = RequestContext(user="u", project="p", roles=("member", "reader"), owner_is_project=False)
+
+    assert [PolicyEngine(None).allows("delete_image", ctx, {"owner": owner}) for owner in ("u", "p")] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -82,12 +131,13 @@ def test_allows_when_the_file_is_yaml_then_reads_it(tmp_path: Path) -> None:
 def test_allows_when_the_file_is_of_2012_then_its_default_opens_no_way_to_administration(tmp_path: Path) -> None:
     policy = engine(tmp_path, '{"default": [], "manage_image_cache": [["role:admin"]]}')
 
-    assert policy.allows("add_image", MEMBER, {})
+    assert policy.allows("add_image", MEMBER, OWN)
     assert not policy.allows("context_is_admin", MEMBER, {})
 
 
-def test_allows_when_the_default_is_closed_then_rules_without_their_own_follow(tmp_path: Path) -> None:
-    policy = engine(tmp_path, '{"closed": "role:admin"}', default_rule="closed")
+def test_allows_when_the_default_is_closed_then_classic_rules_and_unknown_ones_follow(tmp_path: Path) -> None:
+    policy = engine(tmp_path, '{"closed": "role:admin"}', default_rule="closed", classic=True)
+    assert not policy.allows("unheard_of", MEMBER, {})
 
     assert not policy.allows("get_image", MEMBER, {})
     assert policy.allows("get_image", ADMIN, {})
@@ -108,12 +158,32 @@ def test_allows_when_the_file_appears_or_goes_then_follows(tmp_path: Path) -> No
     clock = Clock()
     path = tmp_path / "policy.yaml"
     policy = PolicyEngine(path, clock=clock)
-    assert policy.allows("add_image", MEMBER, {})
+    assert policy.allows("add_image", MEMBER, OWN)
 
     path.write_text('"add_image": "!"')
     clock.now = 2
     assert not policy.allows("add_image", MEMBER, {})
     path.unlink()
+    clock.now = 4
+    assert policy.allows("add_image", MEMBER, OWN)
+
+
+def test_directories_when_they_have_files_then_the_last_name_counts_and_changes_too(tmp_path: Path) -> None:
+    clock = Clock()
+    directory = tmp_path / "policy.d"
+    policy = engine(tmp_path, '{"add_image": "!", "get_images": "!"}', clock=clock, directories=(directory, tmp_path / "absent"))
+    assert (policy.allows("add_image", MEMBER, {}), set(policy.origins)) == (False, {"add_image", "get_images"})
+
+    directory.mkdir()
+    (directory / "20-late.yaml").write_text('"add_image": "role:member"')
+    (directory / "10-early.json").write_text('{"add_image": "!", "delete_image": "!"}')
+    for ignored in (".hidden.yaml", "30-notes.txt"):
+        (directory / ignored).write_text('"add_image": "!"')
+    clock.now = 2
+    assert [policy.allows(rule, MEMBER, OWN) for rule in ("add_image", "get_images", "delete_image")] == [True, False, False]
+    assert policy.origins["add_image"].name == "20-late.yaml"
+
+    (directory / "20-late.yaml").write_text("[")
     clock.now = 4
     assert policy.allows("add_image", MEMBER, {})
 

@@ -8,6 +8,7 @@ import pytest
 from glance import errors, interfaces
 from glance.context import RequestContext
 from glance.model.image import Condition, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
+from glance.model.quotas import Usage
 from glance.registry.client import HttpRegistry
 from glance.registry.operations import OPERATIONS
 from glance.registry.server import RegistryApp
@@ -21,7 +22,7 @@ PARTS = {
     "members": interfaces.MemberRecords,
 }
 CTX = RequestContext(user="Jörg", project="東京", roles=("member", "admin"), request_id="req-1", read_only=True)
-UPLOAD = Upload(IMAGE.id, "attempt", "file", "host/boot/1/2", "queued")
+UPLOAD = Upload(IMAGE.id, "attempt", "file", "host/boot/1/2", "queued", 2**40)
 LOCATION = Location("file:///images/one", "file", {"part": 1}, owned=False, damaged=True)
 QUERY = ImageQuery(
     equal={"name": "é", "protected": False, "min_ram": 0},
@@ -51,8 +52,10 @@ CALLS = [
     ("images", "activate", (CTX, IMAGE.id, LOCATION, 3), {}, IMAGE),
     ("images", "activate", (CTX, IMAGE.id, None, 0), {}, IMAGE),
     ("images", "delete", (CTX, IMAGE.id), {"delayed": True}, IMAGE),
+    ("images", "usage", (CTX,), {}, Usage(3, 1, 2**40, 5)),
     ("uploads", "start", (CTX, UPLOAD, "uploading"), {}, IMAGE),
     ("uploads", "renew", (["a", "b"],), {}, None),
+    ("uploads", "reserve", (IMAGE.id, "attempt", 2**40), {}, None),
     ("uploads", "finish", (CTX, IMAGE.id, "attempt", StoredData(LOCATION, 5, "abc", None, "sha512", "cd" * 64)), {}, IMAGE),
     ("uploads", "abandon", (IMAGE.id, "attempt", "killed"), {}, True),
     ("uploads", "leases", (), {}, [(UPLOAD, True), (UPLOAD, False)]),

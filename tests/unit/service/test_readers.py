@@ -21,7 +21,7 @@ from glance.store.drivers.memory import MemoryStore
 from glance.store.stores import StoreSet
 from tests.services import make_services
 
-OWNER = RequestContext(user="u1", project="p1", roles=("member",), auth_token="t1")
+OWNER = RequestContext(user="u1", project="p1", roles=("member", "reader"), auth_token="t1")
 ADMIN = replace(unauthenticated(), project="operators")
 
 

@@ -1,0 +1,241 @@
+"""The operator's policy counts for every use case and, for whoever is nobody, for every route (spec-v2 7)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from glance import errors
+from glance.api.v1 import routes as v1
+from glance.api.v2 import routes as v2
+from glance.context import RequestContext
+from glance.interfaces import Registry
+from glance.model.image import ImageQuery
+from glance.policies.engine import PolicyEngine
+from glance.policies.rules import RULES
+from glance.service import Services, image_data, images, locations, members, stores
+from tests.api.conftest import Api
+from tests.api.test_events import ADMIN, DRAFT, SCENARIOS, Scenario, Scene, scene, url, use_cases
+from tests.copies import several_stores
+from tests.services import make_services
+
+__all__ = ["scene", "url"]  # fixtures
+
+MakeApi = Callable[..., Api]
+
+
+def read_from_a_store(services: Services, ctx: RequestContext, image_id: str) -> None:
+    blob = image_data.open_data(services, ctx, services.registry.images.get(ADMIN, image_id), prefer=["cheap"])
+    assert blob is not None
+    blob.close()
+
+
+#: Use cases that change nothing, each with an image that it can be about.
+READING: dict[str, Callable[[Services, RequestContext, str], object]] = {
+    "images.get": images.get,
+    "images.find": images.find,
+    "images.list_page": lambda services, ctx, _: images.list_page(services, ctx, ImageQuery()),
+    "image_data.get_readable": image_data.get_readable,
+    "image_data.open_data": read_from_a_store,
+    "locations.list_locations": locations.list_locations,
+    "members.list_members": members.list_members,
+    "members.get_member": lambda services, ctx, id_: members.get_member(services, ctx, id_, "guests"),
+    "members.list_shared": lambda services, ctx, _: members.list_shared(services, ctx, "guests"),
+    "stores.offered_in_detail": lambda services, ctx, _: stores.offered_in_detail(services, ctx),
+}
+CALLS: dict[str, Scenario] = {
+    **SCENARIOS,
+    **{name: Scenario(name, lambda on, ctx, id_, act=act: act(on.services, ctx, id_), [], Scene.shared) for name, act in READING.items()},  # type: ignore[misc]
+}
+#: What others have asked the policy for already, what leaves out what it refuses, and what tells a caller about itself only.
+UNASKED = {"locations.point_to", "locations.visible", "readers.tell", "quotas.used"}
+#: Rules that decide about callers, and those that only other rules name.
+OF_CALLERS = {"default", "context_is_admin", "service_api"}
+
+
+def refusing(directory: Path, rules: Mapping[str, str]) -> PolicyEngine:
+    path = directory / "rules.json"
+    path.write_text(json.dumps(rules))
+    return PolicyEngine(path)
+
+
+class Asked(PolicyEngine):
+    """The defaults, and which rules were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.names: set[str] = set()
+
+    def allows(self, rule: str, ctx: RequestContext, target: Mapping[str, object]) -> bool:
+        self.names.add(rule)
+        return super().allows(rule, ctx, target)
+
+
+def test_use_cases_then_all_of_them_are_in_the_table() -> None:
+    of_protections = {name for name in use_cases() if name.startswith("protections.")}
+    assert {one.use_case for one in CALLS.values()} == set(use_cases()) - UNASKED - of_protections
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_use_case_when_the_policy_refuses_everything_then_refused_also_to_administrators(scene: Scene, tmp_path: Path, name: str) -> None:
+    image_id = CALLS[name].prepare(scene)
+    before = scene.services.registry.images.get(ADMIN, image_id)
+    scene.told.events.clear()
+    closed = replace(scene, services=replace(scene.services, policy=refusing(tmp_path, {rule.name: "!" for rule in RULES})))
+
+    with pytest.raises(errors.PolicyForbids):
+        CALLS[name].act(closed, ADMIN, image_id)
+
+    assert scene.services.registry.images.get(ADMIN, image_id) == before
+    assert scene.told.events == []
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_use_case_when_the_caller_has_no_role_then_refused_by_the_defaults(scene: Scene, name: str) -> None:
+    image_id = CALLS[name].prepare(scene)
+    nobody = RequestContext(user="u", project="owner")
+
+    with pytest.raises(errors.PolicyForbids):
+        CALLS[name].act(scene, nobody, image_id)
+
+
+def test_locations_when_the_policy_refuses_then_none_is_shown(scene: Scene, tmp_path: Path) -> None:
+    image = scene.services.registry.images.get(ADMIN, scene.active())
+    closed = replace(scene.services, policy=refusing(tmp_path, {"get_image_location": "!"}))
+
+    assert len(locations.visible(scene.services, ADMIN, image)) == 1
+    assert locations.visible(closed, ADMIN, image) == ()
+
+
+def test_rules_then_every_one_is_asked_for_by_a_use_case(scene: Scene) -> None:
+    policy = Asked()
+    watched = replace(scene, services=replace(scene.services, policy=policy))
+    for call in CALLS.values():
+        call.act(watched, ADMIN, call.prepare(watched))
+    draft = replace(images.get(watched.services, ADMIN, watched.queued()), id="", created_at=None)
+    for visibility in ("public", "community"):
+        images.create(watched.services, ADMIN, replace(draft, visibility=visibility))
+
+    assert policy.names == {rule.name for rule in RULES} - OF_CALLERS
+
+
+@dataclass(frozen=True)
+class Route:
+    method: str
+    path: str
+
+
+def every_route() -> Sequence[Route]:
+    values = {"{image_id}": "0a0a0a0a-0000-4000-8000-000000000001", "{member}": "m", "{name}": "image", "{store}": "cheap"}
+    routes: list[Route] = []
+    for prefix, table in (("/v1", v1.TABLE), ("/v2", v2.TABLE)):
+        for pattern, handlers in table.items():
+            path = prefix + re.sub(r"{\w+}", lambda found: values[found[0]], pattern)
+            routes += [Route(method, path) for method in handlers]
+    return routes
+
+
+@pytest.mark.parametrize("route", every_route(), ids=lambda route: f"{route.method} {route.path}")
+def test_route_when_nobody_asks_then_401(shared_api: Api, route: Route) -> None:
+    answer = shared_api.request(route.method, route.path, body=b"" if route.method in {"PUT", "POST", "PATCH"} else None)
+    assert answer.status == 401, answer.text
+
+
+@pytest.mark.parametrize(
+    ("roles", "created", "listed"), [("", 201, 200), ("member", 201, 200), ("manager", 201, 200), ("reader", 403, 200), ("x", 403, 403)]
+)
+def test_roles_then_those_of_the_defaults_count_and_whoever_has_none_is_a_member(shared_api: Api, roles: str, created: int, listed: int) -> None:
+    caller = shared_api.as_caller("P1", roles)
+
+    for version in ("v1", "v2"):
+        new = caller.send_json("POST", "/v2/images", {}) if version == "v2" else caller.request("POST", "/v1/images")
+        assert new.status == created, new.text
+        assert caller.request("GET", f"/{version}/images").status == listed
+
+
+def test_roles_when_defaults_are_classic_then_any_role_acts_on_the_images_of_its_project_only(make_api: MakeApi) -> None:
+    api = make_api(trusted=True, policy=PolicyEngine(None, classic=True))
+    mine, other = api.as_caller("P1", "x"), api.as_caller("P2", "x")
+    image_id = mine.new(b"bytes", visibility="community")
+
+    assert mine.request("POST", f"/v2/images/{image_id}/actions/deactivate").status == 204
+    assert other.request("GET", f"/v2/images/{image_id}").status == 200
+    path = f"/v2/images/{image_id}"
+    refused = [
+        other.patch(image_id, [{"op": "replace", "path": "/name", "value": "x"}]),
+        other.request("DELETE", path),
+        other.request("PUT", f"{path}/tags/t"),
+        other.request("POST", f"{path}/actions/reactivate"),
+    ]
+    assert [answer.status for answer in refused] == [403, 403, 403, 403]
+
+
+def test_image_of_others_when_it_is_seen_then_what_changes_it_is_forbidden(shared_api: Api) -> None:
+    mine, member = shared_api.as_caller("P1"), shared_api.as_caller("P2")
+    image_id = mine.new(b"bytes")
+    path = f"/v2/images/{image_id}"
+    assert mine.send_json("POST", f"{path}/members", {"member": "P2"}).status == 200
+
+    assert (member.request("GET", path).status, member.request("GET", f"{path}/file").status) == (200, 200)
+    refused = [
+        member.patch(image_id, [{"op": "replace", "path": "/name", "value": "x"}]),
+        member.request("DELETE", path),
+        member.send_json("POST", f"{path}/members", {"member": "P3"}),
+        member.request("DELETE", f"{path}/members/P2"),
+        member.request("PUT", f"{path}/file", {"Content-Type": "application/octet-stream"}, b"x"),
+        member.request("PUT", f"{path}/stage", {"Content-Type": "application/octet-stream"}, b"x"),
+        member.request("PUT", f"{path}/tags/t"),
+        member.request("POST", f"{path}/actions/deactivate"),
+        mine.send_json("PUT", f"{path}/members/P2", {"status": "accepted"}),
+    ]
+    assert {answer.status for answer in refused} == {403}
+    assert member.send_json("PUT", f"{path}/members/P2", {"status": "accepted"}).status == 200
+    # Version 1 tells only of what everybody sees.
+    assert {member.request(method, f"/v1/images/{image_id}").status for method in ("PUT", "DELETE")} == {404}
+
+
+def test_image_when_the_policy_hides_it_then_version_2_answers_as_for_an_unknown_one(make_api: MakeApi, tmp_path: Path) -> None:
+    api = make_api(trusted=True, policy=refusing(tmp_path, {"get_image": "role:auditor", "delete_image": "!", "upload_image": "!"}))
+    mine, auditor = api.as_caller("P1"), api.as_caller("P1", "member,auditor")
+    image_id, unknown = mine.new(), "0a0a0a0a-0000-4000-8000-000000000001"
+
+    for method, path in (("GET", ""), ("DELETE", ""), ("PUT", "/tags/t"), ("PUT", "/file")):
+        headers = {"Content-Type": "application/octet-stream"}
+        answers = [mine.request(method, f"/v2/images/{one}{path}", headers, b"x" if path == "/file" else None) for one in (image_id, unknown)]
+        assert [answer.status for answer in answers] == [404, 404]
+        assert answers[0].text.replace(image_id, unknown) == answers[1].text
+    assert auditor.request("DELETE", f"/v2/images/{image_id}").status == 403
+    assert mine.request("HEAD", f"/v1/images/{image_id}").status == 403
+
+
+def test_checks_then_may_name_what_an_image_has(make_api: MakeApi, tmp_path: Path) -> None:
+    rules = {
+        "delete_image": "project_id:%(project_id)s and tenant:%(tenant)s and 'a':%(name)s and 'raw':%(disk_format)s and '1':%(x)s",
+        "get_member": "'P2':%(member_id)s and 'P2':%(member)s",
+    }
+    api = make_api(trusted=True, policy=refusing(tmp_path, rules)).as_caller("P1")
+    statuses = [api.request("DELETE", f"/v2/images/{api.new(**attributes)}").status for attributes in ({"name": "a", "x": "1"}, {"name": "a"})]
+    assert statuses == [204, 403]
+
+    image_id = api.new(member_id="P3", member="P3")
+    for member in ("P2", "P3"):
+        assert api.send_json("POST", f"/v2/images/{image_id}/members", {"member": member}).status == 200
+    assert [api.request("GET", f"/v2/images/{image_id}/members/{member}").status for member in ("P2", "P3", "P4")] == [200, 403, 404]
+
+
+def test_members_when_a_property_is_called_member_id_then_it_names_no_member(make_api: MakeApi, tmp_path: Path) -> None:
+    api = make_api(trusted=True, policy=refusing(tmp_path, {"get_image": "owner:%(owner)s or owner:%(member_id)s"}))
+    image_id = api.as_caller("P1").new(visibility="community", member_id="P2")
+
+    assert [api.as_caller(project).request("GET", f"/v2/images/{image_id}").status for project in ("P1", "P2")] == [200, 404]
+
+
+def test_services_when_they_only_ask_where_data_are_then_need_no_other_role(tmp_path: Path, registry: Registry) -> None:
+    services = make_services(tmp_path, registry, stores=several_stores(tmp_path))
+    image = images.create(services, ADMIN, replace(DRAFT, visibility="public"))
+    assert locations.list_locations(services, RequestContext(user="nova", project="service", roles=("service",)), image.id) == ()
