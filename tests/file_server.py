@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
-import threading
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.running import running
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -18,11 +19,5 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 @contextlib.contextmanager
 def offering(directory: Path) -> Iterator[str]:
     """The URL below which the files of a directory can be read."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=directory)) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=directory))) as server:
+        yield f"http://127.0.0.1:{server.server_port}"

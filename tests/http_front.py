@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import ssl
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, TypeVar
-
-AnyServer = TypeVar("AnyServer", bound=ThreadingHTTPServer)
+from typing import Any
 
 
 class Front(ThreadingHTTPServer):
@@ -39,19 +36,6 @@ class Front(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that closes early is no error here."""
-
-
-@contextlib.contextmanager
-def running(server: AnyServer) -> Iterator[AnyServer]:
-    """``server``, on a thread of its own."""
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(30)
 
 
 class Handler(BaseHTTPRequestHandler):

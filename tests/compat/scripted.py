@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from glance.client import Client
+from tests.running import running
 
 TIMEOUT = 10.0
 DATA = os.urandom(150_000)
@@ -114,14 +115,8 @@ class Server(ThreadingHTTPServer):
 
 @contextlib.contextmanager
 def serving(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
-    with Server(tls) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(Server(tls)) as server:
+        yield server
 
 
 class Pipe(io.RawIOBase):

@@ -13,7 +13,7 @@ from glance.egress import Egress, EgressSettings
 from glance.model.image import Location
 from glance.store.drivers.http import HttpStore
 from glance.testing.store_contract import MIB, ReadOnlyStoreContract, noise
-from tests.http_front import running
+from tests.running import running
 
 CTX = RequestContext()
 DATA = noise(1000)

@@ -31,7 +31,8 @@ from glance.store.drivers.s3.settings import S3StoreSettings
 from glance.store.drivers.s3.store import S3Store
 from glance.testing.servers import wait_until
 from glance.testing.store_contract import BOUNDED, MIB, BrokenSource, StoreContract, new_id, noise, pieces
-from tests.http_front import Front, Handler, running
+from tests.http_front import Front, Handler
+from tests.running import running
 from tests.swift_server import SwiftServer
 
 CTX = RequestContext()
@@ -511,10 +512,8 @@ def odd_port() -> Iterator[tuple[int, list[bytes]]]:
                 pass
             self.wfile.write(b"".join(answers))
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Odd) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+    with running(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Odd)) as server:
         yield server.server_address[1], answers
-        server.shutdown()
 
 
 @pytest.mark.parametrize(

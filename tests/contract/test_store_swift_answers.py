@@ -21,7 +21,8 @@ from glance.context import RequestContext
 from glance.store.drivers.swift.settings import SwiftStoreSettings
 from glance.store.drivers.swift.store import SwiftStore
 from glance.testing.store_contract import MIB, new_id, noise, pieces
-from tests.http_front import Front, running
+from tests.http_front import Front
+from tests.running import running
 from tests.swift_server import SwiftServer
 from tests.swift_stores import CTX, Make, container, make, names, read, settings, swift
 

@@ -9,7 +9,8 @@ import pytest
 from glance.testing.servers import wait_until
 from tests.faults.clients import age, download, marked, stored
 from tests.faults.conftest import Report, Scene
-from tests.http_front import Front, Handler, running
+from tests.http_front import Front, Handler
+from tests.running import running
 
 
 class Veil:

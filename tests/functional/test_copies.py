@@ -5,13 +5,13 @@ from __future__ import annotations
 import http.server
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from glance.testing.servers import Glance, wait_until
+from tests.running import running
 
 SIZE = 30_000
 HEADERS = {"x-image-meta-disk_format": "raw", "x-image-meta-container_format": "bare"}
@@ -37,12 +37,8 @@ class SlowSource(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def source() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowSource) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowSource)) as server:
         yield f"http://127.0.0.1:{server.server_port}/image"
-        server.shutdown()
-        thread.join()
 
 
 def start_copy(glance: Glance, source: str) -> str:

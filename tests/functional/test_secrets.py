@@ -23,7 +23,8 @@ import pytest
 from glance.testing.servers import Glance, ServerFailure, free_ports
 from glance.testing.wire import Answer
 from tests.certificates import Certificate, certificate
-from tests.http_front import Front, Handler, running
+from tests.http_front import Front, Handler
+from tests.running import running
 from tests.swift_server import SwiftServer
 
 __all__ = ["certificate"]

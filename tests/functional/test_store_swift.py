@@ -14,7 +14,8 @@ from swiftclient.client import Connection, get_auth
 
 from glance.testing.servers import Glance, wait_until
 from glance.testing.wire import request_bytes
-from tests.http_front import Front, running
+from tests.http_front import Front
+from tests.running import running
 from tests.swift_server import SwiftServer
 from tests.swift_stores import names, swift
 
