@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import subprocess
 from collections.abc import Callable, Iterator
 from configparser import RawConfigParser
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -17,10 +15,14 @@ from glance.config import pipelines, programs
 from glance.config.programs import API
 from glance.interfaces import Registry
 from tests.api.conftest import Send, wsgi_sender
+from tests.certificates import Certificate, certificate
 from tests.functional.test_keystone_trouble import Options, check_unavailable
+from tests.http_front import Front
 from tests.keystone_server import PASSWORD, KeystoneServer
-from tests.s3_front import Front
+from tests.running import running
 from tests.services import make_services
+
+__all__ = ["certificate"]
 
 #: As Essex shipped it, with the options of Essex.
 ESSEX = """\
@@ -119,20 +121,11 @@ def test_service_when_it_may_not_check_tokens_then_503(keystone_server: Keystone
 
 
 @pytest.fixture(scope="module")
-def encrypted(keystone_server: KeystoneServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+def encrypted(keystone_server: KeystoneServer, certificate: Certificate) -> Iterator[Front]:
     """The same keystone behind TLS, with a certificate that nobody has signed."""
-    directory = tmp_path_factory.mktemp("certificate")
-    certificate, key = directory / "certificate.pem", directory / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(certificate), "-keyout", str(key)]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-    with Front(keystone_server.port) as front:
-        front.encrypt(certificate, key)
-        thread = Thread(target=front.serve_forever, args=(0.01,))
-        thread.start()
+    with running(Front(keystone_server.port)) as front:
+        front.encrypt(certificate.public, certificate.key)
         yield front
-        front.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize("insecure", [{}, {"insecure": "False"}], ids=["unset", "False"])
