@@ -10,12 +10,14 @@ DIR ?= var
 API_PORT ?= 9292
 REGISTRY_PORT ?= 9191
 PYTEST_ARGS ?=
+#: What reaches a database through all of the service; another server in front of the API would change nothing about it.
+ON_DATABASES := tests/contract/test_registry_http.py tests/contract/test_quotas.py tests/api
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-slow test-all lint format bench bench-stores docs tools
+.PHONY: help run stop test test-slow test-databases test-all lint format bench bench-stores docs tools
 
 help: ## what can be done
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed ## start both servers in the background, with everything they keep under ./var
 	@$(BIN)/python tools/local_service.py start --dir $(DIR) --api-port $(API_PORT) --registry-port $(REGISTRY_PORT)
@@ -29,7 +31,11 @@ test: lint tools $(CLIENTS)/installed $(KEYSTONE)/installed ## all that a change
 test-slow: $(VENV)/installed-dev tools ## the tests that take minutes
 	$(BIN)/pytest -m slow $(PYTEST_ARGS)
 
-test-all: test test-slow ## every test there is
+test-databases: $(VENV)/installed-dev tools ## the registry and the API on PostgreSQL and on MariaDB
+	$(BIN)/pytest --database postgresql -k "not threads" $(ON_DATABASES) $(PYTEST_ARGS)
+	$(BIN)/pytest --database mariadb -k "not threads" $(ON_DATABASES) $(PYTEST_ARGS)
+
+test-all: test test-slow test-databases ## every test there is
 
 lint: $(VENV)/installed-dev ## style, types and imports, without running anything
 	$(BIN)/ruff check

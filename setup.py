@@ -33,7 +33,7 @@ setup(
         "keystone": ["keystonemiddleware>=13.0", "python-memcached>=1.62"],
         "messaging": ["oslo.messaging>=18.3"],
         "mysql": ["PyMySQL>=1.1"],
-        "postgresql": ["psycopg[binary]>=3.1"],
+        "postgresql": ["psycopg[binary]>=3.2"],
         "s3": ["boto3>=1.36"],
         "swift": ["keystoneauth1>=5.6", "python-swiftclient>=4.6"],
     },

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
+from glance.db.registry import SqlRegistry
 from glance.interfaces import Registry
 from glance.testing.servers import Glance
+from tests.databases import KINDS, Databases, MariadbServer, PostgresServer, SqliteFiles
 from tests.keystone_server import KeystoneServer
-from tests.services import make_registry
 from tests.swift_server import SwiftServer
 
 Options = dict[str, dict[str, str]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=KINDS, default="sqlite", help="where the registries of tests keep their records")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -80,9 +85,45 @@ def fresh_glance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         one.kill()
 
 
+@pytest.fixture(scope="session")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteFiles]:
+    files = SqliteFiles(tmp_path_factory.mktemp("sqlite"))
+    yield files
+    files.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    with PostgresServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariadbServer]:
+    with MariadbServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def database_kind(pytestconfig: pytest.Config) -> str:
+    return str(pytestconfig.getoption("database"))
+
+
+@pytest.fixture(scope="session")
+def databases(request: pytest.FixtureRequest, database_kind: str) -> Databases:
+    """Where databases come from: what the option ``--database`` names, unless a test class chooses another kind."""
+    source: Databases = request.getfixturevalue(database_kind)
+    return source
+
+
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    """A registry on an empty SQLite database."""
-    registry = make_registry(tmp_path)
-    yield registry
-    registry.close()
+def engine(databases: Databases) -> Iterator[Engine]:
+    """A database with the newest schema and no rows."""
+    with databases.migrated() as engine:
+        yield engine
+
+
+@pytest.fixture
+def registry(engine: Engine) -> Registry:
+    """A registry without images."""
+    return SqlRegistry(engine)

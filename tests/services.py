@@ -6,13 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Engine, event
-
 from glance import errors, worker
 from glance.context import RequestContext
-from glance.db import migrate
-from glance.db.engine import DatabaseSettings, make_engine
-from glance.db.registry import SqlRegistry
 from glance.egress import Egress, EgressSettings
 from glance.inspector.inspection import FormatInspector, InspectorSettings
 from glance.interfaces import Registry
@@ -68,20 +63,6 @@ def with_archive(stores: StoreSet, directory: Path) -> StoreSet:
     """``stores`` where clients may register the files of a directory, and nothing is written."""
     archive = Archive("file", FileStoreSettings(datadir=directory))
     return StoreSet([archive, stores.get("http")], "file", stores.staging, ("http", "file"))
-
-
-def make_registry(directory: Path) -> Registry:
-    engine = make_engine(DatabaseSettings(connection=f"sqlite:///{directory}/glance.sqlite"))
-    migrate.sync(engine)
-    return SqlRegistry(engine)
-
-
-def make_hasty_engine(directory: Path) -> Engine:
-    """A SQLite database that does not wait for the disk: of fifty who write at once none waits for so long that it gives up."""
-    engine = make_engine(DatabaseSettings(connection=f"sqlite:///{directory}/hasty.sqlite"))
-    event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA synchronous = OFF"))
-    migrate.sync(engine)
-    return engine
 
 
 def local_egress() -> Egress:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Engine
+
 from glance import errors
 from glance.api.errors import Version
 from glance.api.settings import ApiSettings
@@ -39,11 +41,12 @@ RAW = {"disk_format": "raw", "container_format": "bare"}
 
 @dataclass(frozen=True)
 class Scene:
-    """A service with narrow limits, reached in one version by the project P1 unless another caller is named, and a web server with data."""
+    """A service with narrow limits, reached in one version by the project P1 unless another caller is named; its database; a web server with data."""
 
     api: Api
     version: Version
     web: Web
+    engine: Engine
 
     def caller(self, project: str | None) -> Api:
         return self.api if project is None else self.api.as_caller(project, "admin" if project == "ADMIN" else "member")
@@ -311,8 +314,7 @@ def _registry_gone(scene: Scene) -> Answer:
 
 def _limited(scene: Scene, quotas: Quotas) -> Scene:
     """The same service with quotas."""
-    engine = make_engine(DatabaseSettings(f"sqlite:///{scene.api.images.parent}/glance.sqlite"))
-    return scene.with_services(quotas=quotas, registry=SqlRegistry(engine, quotas=quotas))
+    return scene.with_services(quotas=quotas, registry=SqlRegistry(scene.engine, quotas=quotas))
 
 
 #: error -> what happens in v1 and in v2.

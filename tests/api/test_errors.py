@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 import pytest
+from sqlalchemy import Engine
 
 from glance.api.errors import STATUSES, Version, status_of
 from glance.api.settings import ApiSettings
@@ -30,12 +31,12 @@ CASES = {
 
 @pytest.mark.parametrize(("error", "version", "entry"), CASES.values(), ids=CASES)
 def test_error_when_provoked_then_its_status_and_sentence(
-    make_api: Callable[..., Api], web: Web, error: type[GlanceError], version: Version, entry: Provoked
+    make_api: Callable[..., Api], web: Web, engine: Engine, error: type[GlanceError], version: Version, entry: Provoked
 ) -> None:
     limits = Limits(image_size=1000, properties=1, members=1, tags=1, locations=2)
     api = make_api(trusted=True, limits=limits, settings=ApiSettings(show_locations=True))
 
-    answer = entry.act(Scene(api, version, web))
+    answer = entry.act(Scene(api, version, web, engine))
 
     assert answer.status == status_of(error, version), answer.text
     sentence = re.sub(r"\\{\w+\\}", ".+", re.escape(error.template))

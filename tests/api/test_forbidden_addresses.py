@@ -17,6 +17,7 @@ import pytest
 from glance import errors
 from glance.api.settings import ApiSettings
 from glance.context import unauthenticated
+from glance.db.registry import SqlRegistry
 from glance.egress import Egress, EgressSettings, shown
 from glance.model.image import ImageChanges, Location, LocationChange
 from glance.service import Services
@@ -32,7 +33,8 @@ from glance.testing.wire import Answer
 from tests.api.conftest import RAW, Api, http_sender, pipeline, served
 from tests.canaries import CANARY, PERMITTED, FakeDns, Listener, marker, only_loopback, reply
 from tests.certificates import Certificate, certificate
-from tests.services import make_registry, make_services
+from tests.databases import Databases
+from tests.services import make_services
 
 __all__ = ["certificate", "only_loopback"]
 
@@ -112,13 +114,13 @@ class Site:
         return f"https://permitted.example:{self.encrypted.port}/" if encrypted else f"http://permitted.example:{self.permitted.port}/"
 
     def files(self) -> dict[str, tuple[int, int]]:
-        """All files but the database, with size and time of the last change."""
-        paths = [path for path in self.directory.rglob("*") if path.is_file() and "sqlite" not in path.name]
+        """All files, with size and time of the last change."""
+        paths = [path for path in self.directory.rglob("*") if path.is_file()]
         return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in paths}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate, databases: Databases) -> Iterator[Site]:
     directory = tmp_path_factory.mktemp("site")
     (directory / "leak").write_text("not for clients")
     with ExitStack() as ends:
@@ -131,7 +133,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> 
         permitted = listen(PERMITTED)
         encrypted = listen(PERMITTED, tls=certificate.server_context())
         canaries = listen(CANARY, permitted.port), listen("::1", permitted.port)
-        registry = make_registry(directory)
+        registry = SqlRegistry(ends.enter_context(databases.migrated()))
         ends.callback(registry.close)
         dns = FakeDns()
         guard = EgressSettings(

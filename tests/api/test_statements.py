@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,6 @@ import pytest
 from sqlalchemy import Connection, Engine, insert
 
 from glance.api.settings import ApiSettings
-from glance.db import migrate
-from glance.db.engine import DatabaseSettings, make_engine
 from glance.db.registry import SqlRegistry
 from glance.db.schema import image_locations, image_properties, image_tags, images
 from tests.api.conftest import Api, pipeline, wsgi_sender
@@ -22,14 +19,6 @@ from tests.statements import counted
 FEW, MANY = 10, 2000
 #: What comes into question, the page, and what belongs to its images.
 MOST = 5
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = make_engine(DatabaseSettings(f"sqlite:///{tmp_path}/glance.sqlite"))
-    migrate.sync(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from glance import errors
 from glance.db.registry import SqlRegistry
@@ -17,15 +17,13 @@ from glance.registry.client import HttpRegistry
 from glance.registry.server import RegistryApp
 from glance.testing.registry_rules.scene import ADMIN, ALICE, BOB, at_once, create, kinds, location_of, start, upload_of
 from glance.testing.wsgi_transport import WsgiTransport
-from tests.services import make_hasty_engine
 
 Limited = Callable[..., Registry]
 
 
 @pytest.fixture(params=["sql", "http"])
-def limited(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Limited]:
+def limited(request: pytest.FixtureRequest, engine: Engine) -> Limited:
     """Makes a registry with quotas; all of one test have the same database."""
-    engine = make_hasty_engine(tmp_path)
 
     def make(**quotas: int) -> Registry:
         registry = SqlRegistry(engine, quotas=Quotas(**quotas))
@@ -33,8 +31,7 @@ def limited(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Limited]
             return registry
         return HttpRegistry(WsgiTransport(RegistryApp(registry, secret="s", default_limit=25, max_limit=1000, anonymous_is_admin=False)), "s")
 
-    yield make
-    engine.dispose()
+    return make
 
 
 def data(image_id: str, size: int, status: str = "active") -> StoredData:

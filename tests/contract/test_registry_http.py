@@ -7,14 +7,12 @@ import socketserver
 import threading
 import wsgiref.simple_server
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import webob
+from sqlalchemy import Engine
 
-from glance.db.engine import DatabaseSettings, make_engine
 from glance.db.registry import SqlRegistry
-from glance.db.schema import metadata
 from glance.interfaces import Registry
 from glance.registry.client import HttpRegistry, RegistryClientSettings, connect
 from glance.registry.server import RegistryApp
@@ -30,13 +28,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def application(clock: Clock, tmp_path: Path) -> Iterator[RegistryApp]:
+def application(clock: Clock, engine: Engine) -> RegistryApp:
     """The registry of a database of its own, as glance-registry serves it to callers who prove who they are."""
-    engine = make_engine(DatabaseSettings(f"sqlite:///{tmp_path}/glance.sqlite"))
-    metadata.create_all(engine)
-    registry = SqlRegistry(engine, clock=clock)
-    yield RegistryApp(registry, secret=SECRET, default_limit=25, max_limit=1000, anonymous_is_admin=False)
-    registry.close()
+    return RegistryApp(SqlRegistry(engine, clock=clock), secret=SECRET, default_limit=25, max_limit=1000, anonymous_is_admin=False)
 
 
 class TestRegistryThroughWsgi(RegistryContract):

@@ -16,8 +16,6 @@ import pytest
 from sqlalchemy import Engine
 
 from glance.api.settings import ApiSettings
-from glance.db import migrate
-from glance.db.engine import DatabaseSettings, make_engine
 from glance.db.registry import SqlRegistry
 from tests.api.conftest import DATA, Api, pipeline, wsgi_sender
 from tests.services import make_services
@@ -76,14 +74,6 @@ def walked(engine: Engine) -> Iterator[Walk]:
         finally:
             sys.setprofile(None)
             threading.setprofile(None)
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = make_engine(DatabaseSettings(f"sqlite:///{tmp_path}/glance.sqlite"))
-    migrate.sync(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

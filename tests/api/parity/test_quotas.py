@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from glance import errors
 from glance.api.settings import ApiSettings
@@ -23,7 +24,7 @@ from glance.service.uploading import Uploading
 from glance.testing.registry_rules.scene import at_once, kinds
 from tests.api.conftest import DATA, Api, pipeline, wsgi_sender
 from tests.api.parity.clients import CLIENTS, Client, Refused
-from tests.services import make_hasty_engine, make_services
+from tests.services import make_services
 
 MIB = 1024 * 1024
 P1 = RequestContext(user="u", project="P1", roles=("member", "reader"))
@@ -31,16 +32,14 @@ CHUNKED = {**DATA, "Transfer-Encoding": "chunked"}
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Services]]:
+def serve(tmp_path: Path, engine: Engine) -> Callable[..., Services]:
     """Makes a service with quotas; all of one test have the same database and the same stores."""
-    engine = make_hasty_engine(tmp_path)
 
     def make(**limits: int) -> Services:
         quotas = Quotas(**limits)
         return make_services(tmp_path, SqlRegistry(engine, quotas=quotas), quotas=quotas)
 
-    yield make
-    engine.dispose()
+    return make
 
 
 @pytest.fixture
