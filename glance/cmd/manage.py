@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from oslo_config import cfg
@@ -102,7 +103,7 @@ def _database(words: Sequence[str]) -> int:
         raise errors.ConfigurationError(reason="Unable to locate any configuration file; name one with --config-file, or use --sql-connection.")
     wordy = {"-v", "--verbose"} & set(words)
     logging.basicConfig(format=logs.CLASSIC_FORMAT, level=logging.INFO if wordy else logging.WARNING, force=True)
-    return COMMANDS[name](database.read(conf))
+    return COMMANDS[name](replace(database.read(conf), answer_timeout=None))  # a change of the schema takes as long as it takes
 
 
 def _sync(settings: DatabaseSettings) -> int:

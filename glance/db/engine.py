@@ -21,8 +21,12 @@ LOG = logging.getLogger(__name__)
 #: Schemes of 2012 and the drivers of today.
 DRIVERS = {"mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql", "postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 
-_CONNECT_SECONDS = 10
+#: How long a server may take to take a connection, and to answer a statement: one that does not is taken for lost.
+_ANSWER_SECONDS = 8
+
+#: How long others may hold what a transaction waits for.
 _BUSY_SECONDS = 5
+
 _FILE_MODE = 0o640
 
 
@@ -30,7 +34,8 @@ _FILE_MODE = 0o640
 class DatabaseSettings:
     """``connection`` is an SQLAlchemy URL. Times are seconds; ``max_retries`` -1 stands for no end.
 
-    ``max_pool_size`` connections are kept, each for ``idle_timeout`` at most; ``max_overflow`` more are opened when all are busy.
+    ``max_pool_size`` connections are kept, each for ``idle_timeout`` at most; ``max_overflow`` more are opened when all are busy. A statement that a
+    server does not answer within ``answer_timeout`` has failed; None stands for no end.
     """
 
     connection: str = field(repr=False)
@@ -39,6 +44,7 @@ class DatabaseSettings:
     retry_interval: float = 10
     max_pool_size: int = 5
     max_overflow: int = 50
+    answer_timeout: int | None = _ANSWER_SECONDS
 
 
 def make_engine(settings: DatabaseSettings) -> Engine:
@@ -49,7 +55,7 @@ def make_engine(settings: DatabaseSettings) -> Engine:
         _check_sqlite(url)
         options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_SECONDS}}
     else:
-        options = {"connect_args": {"connect_timeout": _CONNECT_SECONDS}, "pool_pre_ping": True, "isolation_level": "READ COMMITTED"}
+        options = {"connect_args": _bounds(url, settings.answer_timeout), "isolation_level": "READ COMMITTED"}
     logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)  # below that it tells rows, and old locations hold keys
     try:
         engine = create_engine(
@@ -57,7 +63,7 @@ def make_engine(settings: DatabaseSettings) -> Engine:
             pool_size=settings.max_pool_size,
             max_overflow=settings.max_overflow,
             pool_recycle=settings.idle_timeout,
-            pool_timeout=_CONNECT_SECONDS,
+            pool_timeout=_ANSWER_SECONDS,
             hide_parameters=True,
             **options,
         )
@@ -66,7 +72,9 @@ def make_engine(settings: DatabaseSettings) -> Engine:
     if backend == "sqlite":
         _prepare_sqlite(engine)
     elif backend == "postgresql":
-        _prepare_postgresql(engine)
+        _prepare_postgresql(engine, settings.answer_timeout)
+    else:
+        _prepare_mysql(engine)
     return engine
 
 
@@ -114,13 +122,34 @@ def _check_sqlite(url: URL) -> None:
         LOG.warning("The SQLite file of [database] connection is relative to the working directory; write sqlite:////path with four slashes")
 
 
-def _prepare_postgresql(engine: Engine) -> None:
+def _bounds(url: URL, answer_timeout: int | None) -> dict[str, Any]:
+    """How long the driver waits for the server; psycopg knows no bound for statements."""
+    bounds: dict[str, Any] = {"connect_timeout": _ANSWER_SECONDS}
+    if url.get_driver_name() == "pymysql" and answer_timeout is not None:
+        bounds |= {"read_timeout": answer_timeout, "write_timeout": answer_timeout}
+    return bounds
+
+
+def _prepare_postgresql(engine: Engine, answer_timeout: int | None) -> None:
     """Every statement is planned for the values that it has: a plan for any value would take each filter of a list for a rare one."""
+    if engine.driver == "psycopg" and answer_timeout is not None:
+        from glance.db.postgresql import bounded
+
+        connect = bounded(answer_timeout)
+        event.listen(engine, "do_connect", lambda _dialect, _record, arguments, options: connect(*arguments, **options))
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
-        connection.cursor().execute("SET plan_cache_mode = force_custom_plan")
+        cursor = connection.cursor()
+        cursor.execute("SET plan_cache_mode = force_custom_plan")
+        cursor.execute(f"SET lock_timeout = '{_BUSY_SECONDS}s'")
         connection.commit()
+
+
+def _prepare_mysql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.cursor().execute(f"SET innodb_lock_wait_timeout = {_BUSY_SECONDS}")
 
 
 def _prepare_sqlite(engine: Engine) -> None:

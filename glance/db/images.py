@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -19,7 +20,7 @@ from glance.db.locations import change_locations
 from glance.db.mapping import IMAGE_FIELDS, from_image, to_image
 from glance.db.quotas import OwnerQuotas, usage
 from glance.db.schema import image_locations, image_members, image_properties, image_tags, images
-from glance.db.steps import add_location, change, complete, lock_to_change
+from glance.db.steps import add_location, change, complete, lock_if, lock_to_change
 from glance.db.tags import add_tags, set_tags
 from glance.db.transactions import Database
 from glance.model.image import Image, ImageChanges, ImageQuery, Location
@@ -48,12 +49,17 @@ class SqlImages:
         self._quotas = quotas
 
     def create(self, ctx: RequestContext, image: Image) -> Image:
+        attempts = 1
         if image.id:
             self._check_id(image.id)
-        attempts = 1 if image.id or self._id_format == "uuid" else _ID_ATTEMPTS
+        elif self._id_format == "uuid":
+            image = replace(image, id=str(uuid.uuid4()))
+        else:
+            attempts = _ID_ATTEMPTS
         for _ in range(attempts):
             try:
-                return self._database.write(self._create, ctx, image)
+                now = self._clock()
+                return self._database.write.once(partial(_created, image, now), self._create, ctx, image, now)
             except IntegrityError:
                 continue
         raise errors.ImageExists(image_id=image.id)
@@ -65,13 +71,16 @@ class SqlImages:
         return self._database.read(self._list, ctx, query)
 
     def update(self, ctx: RequestContext, image_id: str, changes: ImageChanges, from_status: frozenset[str] | None = None) -> Image:
-        return self._database.write(self._update, ctx, image_id, changes, STATUSES if from_status is None else from_status)
+        now, expected = self._clock(), STATUSES if from_status is None else from_status
+        return self._database.write.once(_changed(image_id, now), self._update, ctx, image_id, changes, expected, now)
 
     def activate(self, ctx: RequestContext, image_id: str, location: Location | None, size: int) -> Image:
-        return self._database.write(self._activate, ctx, image_id, location, size)
+        now = self._clock()
+        return self._database.write.once(_changed(image_id, now), self._activate, ctx, image_id, location, size, now)
 
     def delete(self, ctx: RequestContext, image_id: str, *, delayed: bool = False) -> Image:
-        return self._database.write(self._delete, ctx, image_id, delayed=delayed)
+        now = self._clock()
+        return self._database.write.once(_changed(image_id, now), self._delete, ctx, image_id, now, delayed=delayed)
 
     def usage(self, ctx: RequestContext) -> Usage:
         return self._database.read(usage, ctx.owner)
@@ -85,18 +94,16 @@ class SqlImages:
         if not usual:
             raise errors.InvalidImageId(value=image_id[:64])
 
-    def _new_id(self, connection: Connection) -> str:
-        if self._id_format == "uuid":
-            return str(uuid.uuid4())
+    def _next_id(self, connection: Connection) -> str:
+        """The integer after the largest."""
         length = func.length(images.c.id)
         newest = connection.scalar(select(images.c.id).where(length <= _LONGEST_INTEGER).order_by(length.desc(), images.c.id.desc()).limit(1))
         return str(int(newest or 0) + 1)
 
-    def _create(self, connection: Connection, ctx: RequestContext, image: Image) -> Image:
-        now = self._clock()
+    def _create(self, connection: Connection, ctx: RequestContext, image: Image, now: datetime) -> Image:
         image = replace(
             image,
-            id=image.id or self._new_id(connection),
+            id=image.id or self._next_id(connection),
             owner=image.owner if ctx.is_admin else ctx.owner,
             deleted=False,
             created_at=now,
@@ -128,7 +135,9 @@ class SqlImages:
         rows = connection.execute(sql.page(ctx, query, after, among)).mappings()
         return complete(connection, [to_image(row) for row in rows])
 
-    def _update(self, connection: Connection, ctx: RequestContext, image_id: str, changes: ImageChanges, from_status: frozenset[str]) -> Image:
+    def _update(
+        self, connection: Connection, ctx: RequestContext, image_id: str, changes: ImageChanges, from_status: frozenset[str], now: datetime
+    ) -> Image:
         for name in changes.values.keys() - CHANGEABLE:
             raise errors.AttributeForbidden(attribute=name[:64])
         values = dict(changes.values)
@@ -137,7 +146,6 @@ class SqlImages:
         if "status" in values:
             from_status &= sources_of(str(values["status"]))
         image = found = lock_to_change(connection, ctx, image_id, "update")
-        now = self._clock()
         image = change(connection, image, from_status, {**values, "updated_at": now})
         _set_properties(connection, image_id, changes, now)
         set_tags(connection, image_id, changes, now)
@@ -149,9 +157,8 @@ class SqlImages:
             self._quotas.check(connection, image.owner, "stored")
         return complete(connection, [image])[0]
 
-    def _activate(self, connection: Connection, ctx: RequestContext, image_id: str, location: Location | None, size: int) -> Image:
+    def _activate(self, connection: Connection, ctx: RequestContext, image_id: str, location: Location | None, size: int, now: datetime) -> Image:
         image = lock_to_change(connection, ctx, image_id, "update")
-        now = self._clock()
         image = change(connection, image, {QUEUED}, {"status": ACTIVE, "size": size, "updated_at": now})
         if location is not None:
             add_location(connection, image_id, location, now)
@@ -159,7 +166,7 @@ class SqlImages:
                 self._quotas.check(connection, image.owner, "stored")
         return complete(connection, [image])[0]
 
-    def _delete(self, connection: Connection, ctx: RequestContext, image_id: str, *, delayed: bool) -> Image:
+    def _delete(self, connection: Connection, ctx: RequestContext, image_id: str, now: datetime, *, delayed: bool) -> Image:
         image = lock_to_change(connection, ctx, image_id, "delete")
         if image.status == PENDING_DELETE:
             raise errors.Forbidden(reason=f"Forbidden to delete a {PENDING_DELETE} image.")
@@ -167,7 +174,6 @@ class SqlImages:
             raise errors.ImageGone(image_id=image_id)
         if image.protected:
             raise errors.ImageProtected
-        now = self._clock()
         live = (image_locations.c.image_id == image_id) & image_locations.c.status.in_(("active", "staged"))
         waiting = connection.execute(update(image_locations).where(live).values(status=PENDING_DELETE, updated_at=now)).rowcount
         for table in (image_properties, image_tags, image_members):
@@ -176,6 +182,17 @@ class SqlImages:
         status = PENDING_DELETE if delayed and waiting else DELETED
         image = change(connection, image, {image.status}, {"status": status, "deleted": True, "deleted_at": now, "updated_at": now})
         return complete(connection, [image])[0]
+
+
+def _changed(image_id: str, now: datetime) -> Callable[[Connection], Image | None]:
+    """Finds out whether the last change of the image is the one made at ``now``."""
+    return partial(lock_if, image_id=image_id, column="updated_at", now=now)
+
+
+def _created(image: Image, now: datetime, connection: Connection) -> Image | None:
+    """The image that was made at ``now``; an integer id is known only by that."""
+    image_id = image.id or connection.scalar(select(images.c.id).where(images.c.created_at == now, images.c.name == image.name).limit(1))
+    return lock_if(connection, image_id, "created_at", now) if image_id else None
 
 
 def _is_canonical_uuid(text: str) -> bool:

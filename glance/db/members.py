@@ -6,9 +6,10 @@ import builtins
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, RowMapping, insert, or_, select, update
 
 from glance import errors
 from glance.context import RequestContext
@@ -37,13 +38,15 @@ class SqlMembers:
         self._database.write(self._put, ctx, image_id, memberships, replace=replace, maximum=maximum)
 
     def add(self, ctx: RequestContext, image_id: str, member: str, *, maximum: int) -> Member:
-        return self._database.write(self._add, ctx, image_id, member, maximum=maximum)
+        now = self._clock()
+        return self._database.write.once(partial(_since, image_id, member, now), self._add, ctx, image_id, member, now, maximum=maximum)
 
     def answer(self, ctx: RequestContext, image_id: str, member: str, status: MemberStatus) -> Member:
         return self._database.write(self._answer, ctx, image_id, member, status)
 
     def remove(self, ctx: RequestContext, image_id: str, member: str) -> None:
-        self._database.write(self._remove, ctx, image_id, member)
+        now = self._clock()
+        self._database.write.once(partial(_until, image_id, member, now), self._remove, ctx, image_id, member, now)
 
     def shared_with(self, ctx: RequestContext, member: str) -> builtins.list[Member]:
         return self._database.read(self._shared_with, ctx, member)
@@ -70,13 +73,12 @@ class SqlMembers:
             _set(connection, image_id, there.get(member), member, can_share, now)
         _drop(connection, [there[name].id for name in live - after], now)
 
-    def _add(self, connection: Connection, ctx: RequestContext, image_id: str, member: str, *, maximum: int) -> Member:
+    def _add(self, connection: Connection, ctx: RequestContext, image_id: str, member: str, now: datetime, *, maximum: int) -> Member:
         there = _lock_to_share(connection, ctx, image_id)
         live = _live(there)
         if member in live:
             raise errors.MemberExists(member=member, image_id=image_id)
         _check_quota(live, live | {member}, maximum)
-        now = self._clock()
         _set(connection, image_id, there.get(member), member, None, now)
         return Member(image_id, member, created_at=now, updated_at=now)
 
@@ -95,11 +97,12 @@ class SqlMembers:
         connection.execute(update(image_members).where(image_members.c.id == row["id"]).values(status=status, updated_at=now))
         return dataclasses.replace(to_member(row), status=status, updated_at=now)
 
-    def _remove(self, connection: Connection, ctx: RequestContext, image_id: str, member: str) -> None:
+    def _remove(self, connection: Connection, ctx: RequestContext, image_id: str, member: str, now: datetime) -> bool:
         there = _lock_to_share(connection, ctx, image_id).get(member)
         if there is None or there.deleted:
             raise errors.MemberNotFound
-        _drop(connection, [there.id], self._clock())
+        _drop(connection, [there.id], now)
+        return True
 
     def _shared_with(self, connection: Connection, ctx: RequestContext, member: str) -> builtins.list[Member]:
         of_member = _MEMBERS.where(image_members.c.member == member)
@@ -121,6 +124,24 @@ def _lock_to_share(connection: Connection, ctx: RequestContext, image_id: str) -
     if not visibility.may_share(ctx, image, can_share=_can_share(there.get(ctx.owner or ""))):
         raise errors.ShareForbidden
     return there
+
+
+def _since(image_id: str, member: str, now: datetime, connection: Connection) -> Member | None:
+    """The membership that began at ``now``; its image is held."""
+    row = _held_member(connection, image_id, member)
+    return to_member(row) if row is not None and row["created_at"] == now else None
+
+
+def _until(image_id: str, member: str, now: datetime, connection: Connection) -> bool | None:
+    """True where the membership ended at ``now``; its image is held."""
+    row = _held_member(connection, image_id, member)
+    return True if row is not None and row["deleted_at"] == now else None
+
+
+def _held_member(connection: Connection, image_id: str, member: str) -> RowMapping | None:
+    connection.execute(select(images.c.id).where(images.c.id == image_id).with_for_update())
+    there = select(image_members).where(image_members.c.image_id == image_id, image_members.c.member == member)
+    return connection.execute(there).mappings().one_or_none()
 
 
 def _live(there: Mapping[str, Row[Any]]) -> set[str]:

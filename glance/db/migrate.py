@@ -84,6 +84,7 @@ def _alone(connection: Connection) -> Iterator[None]:
     """Keeps other processes from changing the schema. In SQLite the transaction itself does."""
     backend = connection.dialect.name
     if backend == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
         connection.execute(select(func.pg_advisory_xact_lock(crc32(_LOCK.encode()))))
     if backend in {"mysql", "mariadb"} and connection.scalar(select(func.get_lock(_LOCK, _LOCK_SECONDS))) != 1:
         raise errors.ConfigurationError(reason="Another program changes the schema of the database, and does not end; try again later.")

@@ -46,6 +46,12 @@ def lock_to_change(connection: Connection, ctx: RequestContext, image_id: str, a
     raise errors.ImageNotFound(image_id=image_id)
 
 
+def lock_if(connection: Connection, image_id: str, column: str, now: datetime) -> Image | None:
+    """The image, held, if ``column`` says ``now``: then it is this very change that was committed, and only the answer to it was lost."""
+    row = connection.execute(query.IMAGES.where(images_table.c.id == image_id).with_for_update()).mappings().one_or_none()
+    return complete(connection, [to_image(row)])[0] if row is not None and row[column] == now else None
+
+
 def change(connection: Connection, image: Image, from_status: Collection[str], values: Mapping[str, Any]) -> Image:
     """Writes ``values`` if the image, not deleted, is in one of ``from_status`` now; raises StatusConflict otherwise."""
     expected = (images_table.c.id == image.id, images_table.c.status.in_(sorted(from_status)), images_table.c.deleted.is_(False))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from glance import errors
@@ -22,16 +22,16 @@ WRITES = "glance_writes"
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: How long a transaction that others block is tried again.
+#: How long a transaction is tried again that others block, or whose connection was lost.
 RETRY_SECONDS = 2.0
 
 _SHORTEST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
 
-# Deadlock, serialization failure, lock not available: in the words of each database.
+# Deadlock, serialization failure, lock not available, shutdown in progress: in the words of each database.
 _SQLITE_CODES = frozenset({5, 6})
 _POSTGRESQL_STATES = frozenset({"40001", "40P01", "55P03"})
-_MYSQL_CODES = frozenset({1020, 1205, 1213})
+_MYSQL_CODES = frozenset({1020, 1053, 1205, 1213})
 
 
 class Transactions:
@@ -45,16 +45,34 @@ class Transactions:
         self._engine = engine
 
     def __call__(self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.once(_never, work, *args, **kwargs)
+
+    def once(
+        self, landed: Callable[[Connection], T | None], work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """For work that must not be done twice. Where the answer to COMMIT is lost, nobody knows whether it was done; so before it runs again, and in
+        the same transaction, ``landed`` is asked: it gives what the work had returned, or None. The lost transaction may still be under way:
+        ``landed`` waits for it by holding the row that it holds, or the work meets its row (IntegrityError) and ``landed`` is asked anew.
+        """
         deadline = time.monotonic() + RETRY_SECONDS
         pause = _SHORTEST_PAUSE
+        doubts = 0
         while True:
+            committing = False
             try:
                 with self._engine.begin() as connection:
-                    return work(connection, *args, **kwargs)
+                    done = landed(connection) if doubts else None
+                    result = work(connection, *args, **kwargs) if done is None else done
+                    committing = True
+                return result
             except IntegrityError:
-                raise
+                if doubts < 2:
+                    raise
+                doubts = 1  # it may have landed just now
             except (DBAPIError, PoolTimeoutError, UnicodeEncodeError, OverflowError) as error:
-                if not is_transient(error) or time.monotonic() > deadline:
+                if committing and not doubts and is_lost(error):
+                    doubts, deadline = 2, time.monotonic() + RETRY_SECONDS
+                elif not is_transient(error) or time.monotonic() > deadline:
                     raise translated(error) from error
             time.sleep(random.uniform(0, pause))  # noqa: S311 - to part those who collided, not to keep a secret
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -80,13 +98,25 @@ def begin_in_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _never(_connection: Connection) -> None:
+    """For work that may be done twice."""
+
+
+def is_lost(error: Exception) -> bool:
+    """True where a connection was lost, or could not be made: another one may be had soon."""
+    if not isinstance(error, DBAPIError) or hasattr(error.orig, "sqlite_errorcode"):
+        return False
+    return error.connection_invalidated or (isinstance(error, OperationalError) and error.statement is None)
+
+
 def is_transient(error: Exception) -> bool:
     """True where the same transaction may succeed when it is run again."""
     if not isinstance(error, DBAPIError) or error.orig is None:
         return False
     cause = error.orig
     return (
-        getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_CODES
+        is_lost(error)
+        or getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_CODES
         or getattr(cause, "sqlstate", None) in _POSTGRESQL_STATES
         or (bool(cause.args) and cause.args[0] in _MYSQL_CODES)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
@@ -14,10 +15,10 @@ from glance.context import RequestContext
 from glance.db.mapping import to_image, to_upload
 from glance.db.query import IMAGES
 from glance.db.quotas import OwnerQuotas
-from glance.db.schema import image_uploads, images
+from glance.db.schema import image_locations, image_uploads, images
 from glance.db.steps import add_location, change, complete, lock_to_change
 from glance.db.transactions import Database
-from glance.model.image import Held, Image, StoredData, Upload
+from glance.model.image import Held, Image, Location, StoredData, Upload
 from glance.model.quotas import Measure
 from glance.model.status import ACTIVE, HELD, QUEUED, UPLOADING, sources_of
 
@@ -40,7 +41,7 @@ class SqlUploads:
 
     def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> Image:
         try:
-            return self._database.write(self._start, ctx, upload, status)
+            return self._database.write.once(partial(_started, upload), self._start, ctx, upload, status)
         except IntegrityError as error:
             # An earlier attempt is on record and was not cleaned up yet.
             raise errors.NotQueued from error
@@ -53,7 +54,8 @@ class SqlUploads:
         self._database.write(self._reserve, image_id, attempt, size)
 
     def finish(self, ctx: RequestContext, image_id: str, attempt: str, data: StoredData) -> Image:  # noqa: ARG002 - the attempt is the right to finish
-        return self._database.write(self._finish, image_id, attempt, data)
+        now = self._clock()
+        return self._database.write.once(partial(_finished, image_id, data.location, now), self._finish, image_id, attempt, data, now)
 
     def abandon(self, image_id: str, attempt: str, status: str) -> bool:
         return self._database.write(self._abandon, image_id, attempt, status)
@@ -62,7 +64,7 @@ class SqlUploads:
         return self._database.read(self._leases)
 
     def take_over(self, image_id: str, attempt: str, new_attempt: str, worker: str) -> bool:
-        return self._database.write(self._take_over, image_id, attempt, new_attempt, worker)
+        return self._database.write.once(partial(_on_record, image_id, new_attempt), self._take_over, image_id, attempt, new_attempt, worker)
 
     def _start(self, connection: Connection, ctx: RequestContext, upload: Upload, status: Held) -> Image:
         image = lock_to_change(connection, ctx, upload.image_id, "update")
@@ -99,8 +101,7 @@ class SqlUploads:
             image = to_image(row)
             self._quotas.check(connection, image.owner, *_growing(image))
 
-    def _finish(self, connection: Connection, image_id: str, attempt: str, data: StoredData) -> Image:
-        now = self._clock()
+    def _finish(self, connection: Connection, image_id: str, attempt: str, data: StoredData, now: datetime) -> Image:
         changes: dict[str, Any] = {
             "size": data.size,
             "checksum": data.checksum,
@@ -151,6 +152,30 @@ def _growing(image: Image) -> tuple[Measure, ...]:
 _HELD = (image_uploads.c.image_id == bindparam("held_image")) & (image_uploads.c.attempt == bindparam("held_attempt"))
 _TAKEN_OFF = delete(image_uploads).where(_HELD)
 _LOCKED = IMAGES.where(images.c.id == bindparam("image_id")).with_for_update()
+
+
+def _on_record(image_id: str, attempt: str, connection: Connection) -> bool | None:
+    """True where the attempt is on record; its image is held."""
+    connection.execute(_LOCKED, {"image_id": image_id})
+    there = select(image_uploads.c.attempt).where(_HELD)
+    return True if connection.scalar(there, {"held_image": image_id, "held_attempt": attempt}) else None
+
+
+def _started(upload: Upload, connection: Connection) -> Image | None:
+    """The image whose data the attempt on record will bring."""
+    if not _on_record(upload.image_id, upload.attempt, connection):
+        return None
+    row = connection.execute(_LOCKED, {"image_id": upload.image_id}).mappings().one()
+    return complete(connection, [to_image(row)])[0]
+
+
+def _finished(image_id: str, location: Location, now: datetime, connection: Connection) -> Image | None:
+    """The image that was given its data at ``now``, whatever has happened to it since."""
+    row = connection.execute(_LOCKED, {"image_id": image_id}).mappings().one_or_none()
+    given = (image_locations.c.image_id == image_id) & (image_locations.c.value == location.url) & (image_locations.c.created_at == now)
+    if row is None or connection.scalar(select(image_locations.c.id).where(given).limit(1)) is None:
+        return None
+    return complete(connection, [to_image(row)])[0]
 
 
 def _take_off(connection: Connection, image_id: str, attempt: str) -> Image | None:
