@@ -246,7 +246,7 @@ class MariadbServer(DatabaseServer):
         return f"mysql://{_USER}@127.0.0.1:{port or self.port}/{name}"
 
     def execute(self, statement: str) -> None:
-        with contextlib.closing(pymysql.connect(host="127.0.0.1", port=self.port, user=_USER, connect_timeout=10)) as connection:
+        with contextlib.closing(pymysql.connect(host="127.0.0.1", port=self.port, user="admin", connect_timeout=10)) as connection:
             connection.cursor().execute(statement)
 
     def _prepare(self) -> None:
@@ -267,7 +267,9 @@ class MariadbServer(DatabaseServer):
         lines = ["[mariadbd]", *(f"{name} = {value}" for name, value in settings.items())]
         (self.directory / "my.cnf").write_text("\n".join(lines))
         users = self.directory / "users.sql"
-        users.write_text(f"FLUSH PRIVILEGES;\nCREATE USER {_USER}@'127.0.0.1';\nGRANT ALL ON *.* TO {_USER}@'127.0.0.1';\n")
+        rights = {_USER: "ALL ON `glance%`.*", "admin": "ALL ON *.*"}
+        lines = [f"CREATE USER {user}@'127.0.0.1';\nGRANT {right} TO {user}@'127.0.0.1';\n" for user, right in rights.items()]
+        users.write_text("\n".join(["FLUSH PRIVILEGES;", *lines]))
         options = ["--auth-root-authentication-method=normal", "--skip-test-db", f"--extra-file={users}"]
         self._run("mariadb-install-db", f"--defaults-file={self.directory}/my.cnf", *options)
 

@@ -25,12 +25,12 @@ def bounded(answer_timeout: float) -> Callable[..., psycopg.Connection[Any]]:
 
 def _until(gen: Generator[Any, Any, Any], deadline: float) -> Generator[Any, Any, Any]:
     """As ``gen``, which is told ten times a second that nothing has come; raises TimeoutError after the deadline."""
-    wanted = next(gen)
-    while True:
-        ready = yield wanted
-        if not ready and time.monotonic() > deadline:
-            raise TimeoutError("the server does not answer")
-        try:
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() > deadline:
+                raise TimeoutError("the server does not answer")
             wanted = gen.send(ready)
-        except StopIteration as end:
-            return end.value
+    except StopIteration as end:
+        return end.value

@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -35,14 +36,14 @@ _MYSQL_CODES = frozenset({1020, 1053, 1205, 1213})
 
 
 class Transactions:
-    """Runs functions, whose first argument is a connection, each in a transaction of its own; gives what they return, once it is committed.
+    """Runs functions, whose first argument is a connection, each in a transaction that ``begin`` begins and ends; gives what they return.
 
     A function may run several times, so it changes nothing but the database. Raises DatabaseUnavailable, Invalid for a value that the database
     cannot keep, and IntegrityError, which only the caller can name.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, begin: Callable[[], AbstractContextManager[Connection]]) -> None:
+        self._begin = begin
 
     def __call__(self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.once(_never, work, *args, **kwargs)
@@ -60,7 +61,7 @@ class Transactions:
         while True:
             committing = False
             try:
-                with self._engine.begin() as connection:
+                with self._begin() as connection:
                     done = landed(connection) if doubts else None
                     result = work(connection, *args, **kwargs) if done is None else done
                     committing = True
@@ -83,9 +84,11 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # A transaction around reads costs servers two messages; in SQLite it costs nothing and shows all tables as they were at one moment.
-        self.read = Transactions(engine if engine.dialect.name == "sqlite" else engine.execution_options(isolation_level="AUTOCOMMIT"))
-        self.write = Transactions(engine.execution_options(**{WRITES: True}))
+        # A transaction around reads costs PostgreSQL two messages. In SQLite it costs nothing and shows all tables as they were at one moment; to
+        # MariaDB the change of the mode would have to be told, in messages whose failure the driver does not name.
+        reading = engine.execution_options(isolation_level="AUTOCOMMIT") if engine.dialect.name == "postgresql" else engine
+        self.read = Transactions(reading.connect)  # there is nothing to commit
+        self.write = Transactions(engine.execution_options(**{WRITES: True}).begin)
 
     def close(self) -> None:
         """Closes the connections that are kept."""

@@ -44,6 +44,11 @@ def report(request: pytest.FixtureRequest) -> Report:
     return request.config.stash.setdefault(_FIGURES, []).append
 
 
+@pytest.fixture(scope="session")
+def rounds(pytestconfig: pytest.Config) -> int:
+    return int(pytestconfig.getoption("rounds"))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     lines = config.stash.get(_FIGURES, [])
     if lines:
