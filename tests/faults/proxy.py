@@ -117,8 +117,8 @@ class Proxy:
         self.fault = None
 
     def arm(self, fault: Fault, pattern: bytes) -> None:
-        """The fault begins once a client sends ``pattern``, before that is passed on."""
-        self._armed = (fault, pattern)
+        """The fault begins once a client sends ``pattern``, before that is passed on; what it has sent already does not count."""
+        self._call(self._arm(fault, pattern))
 
     # What links ask
 
@@ -145,6 +145,11 @@ class Proxy:
 
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    async def _arm(self, fault: Fault, pattern: bytes) -> None:
+        self._armed = (fault, pattern)
+        for link in self._links:
+            link.forget()
 
     async def _change(self, fault: Fault | None, but: _Link | None = None) -> None:
         self._fault, self._armed, self._harmed = fault, None, 0
@@ -206,6 +211,10 @@ class _Link:
         """A fault begins or ends: what passes is counted from here."""
         self._passed = {"up": 0, "down": 0}
         self.harmed = False
+
+    def forget(self) -> None:
+        """What the client has sent so far counts no more."""
+        self._remembered = b""
 
     def reset(self) -> None:
         """Nothing passes any more, and both connections end with a reset when they are closed."""

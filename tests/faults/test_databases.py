@@ -38,6 +38,9 @@ SILENCE = 20
 
 LOST = Fault("answer to COMMIT lost", reset_down=0, times=1)
 
+#: The whole message; its word is also part of the name of an isolation level.
+COMMIT = {"postgres": b"Q\0\0\0\x0bCOMMIT\0", "mysql": b"\x07\0\0\0\x03COMMIT"}
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -205,7 +208,7 @@ def test_change_whose_commit_is_not_answered_then_it_is_done_once(scene: Scene, 
     assert scene.glance.request("POST", f"/v2/images/{image_id}/members", JSON, b'{"member": "given"}').status == 200
     expected, do = acts(scene.glance)[act]
     before = count_images(scene)
-    scene.proxy.arm(LOST, b"COMMIT")
+    scene.proxy.arm(LOST, COMMIT[scene.kind])
 
     answer = do(image_id)
 
@@ -224,11 +227,11 @@ def test_upload_whose_commit_is_not_answered_then_it_is_found_by_its_attempt(sce
         yield data[:2000]
         if nth == 2:  # the transaction that begins the upload is over
             wait_until(lambda: glance.request("GET", f"/v2/images/{image_id}").json["status"] == "saving", "the upload to begin")
-            scene.proxy.arm(LOST, b"COMMIT")
+            scene.proxy.arm(LOST, COMMIT[scene.kind])
         yield data[2000:]
 
     if nth == 1:
-        scene.proxy.arm(LOST, b"COMMIT")
+        scene.proxy.arm(LOST, COMMIT[scene.kind])
     answer = upload(glance, image_id, chunks(), len(data))
 
     assert scene.proxy.fault is LOST

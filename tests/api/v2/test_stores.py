@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from glance.api.settings import ApiSettings
 from glance.context import unauthenticated
@@ -280,9 +281,9 @@ def test_deletion_when_the_policy_allows_everybody_then_still_not_an_image_of_ot
     assert delete(api.as_caller("a"), "costly", image_id).status == 204
 
 
-def test_deletion_when_both_copies_are_deleted_at_once_then_one_stays(alice: Api, web: Web, copied: str) -> None:
+def test_deletion_when_both_copies_are_deleted_at_once_then_one_stays(alice: Api, web: Web, engine: Engine, copied: str) -> None:
     """The second deletion begins after the first one has looked at the image."""
-    scene = Scene(alice, "v2", web)
+    scene = Scene(alice, "v2", web, engine)
     racing = scene.meanwhile("delete_image_location", lambda: delete(alice.as_caller("b", "admin"), "cheap", copied))
     answer = delete(racing.caller("ADMIN"), "costly", copied)
     assert (answer.status, "The locations of image" in answer.text) == (409, True)
