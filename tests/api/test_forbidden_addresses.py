@@ -33,7 +33,7 @@ from glance.testing.wire import Answer
 from tests.api.conftest import RAW, Api, http_sender, pipeline, served
 from tests.canaries import CANARY, PERMITTED, FakeDns, Listener, marker, only_loopback, reply
 from tests.certificates import Certificate, certificate
-from tests.databases import Databases
+from tests.databases import SqliteFiles
 from tests.services import make_services
 
 __all__ = ["certificate", "only_loopback"]
@@ -120,7 +120,8 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate, databases: Databases) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate, sqlite: SqliteFiles) -> Iterator[Site]:
+    """In SQLite, which is the one to hold all that earlier releases may have taken for an address."""
     directory = tmp_path_factory.mktemp("site")
     (directory / "leak").write_text("not for clients")
     with ExitStack() as ends:
@@ -133,7 +134,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate, dat
         permitted = listen(PERMITTED)
         encrypted = listen(PERMITTED, tls=certificate.server_context())
         canaries = listen(CANARY, permitted.port), listen("::1", permitted.port)
-        registry = SqlRegistry(ends.enter_context(databases.migrated()))
+        registry = SqlRegistry(ends.enter_context(sqlite.migrated()))
         ends.callback(registry.close)
         dns = FakeDns()
         guard = EgressSettings(
