@@ -132,7 +132,7 @@ class SqlImages:
             if after is None:
                 raise errors.InvalidParameter(reason="Invalid marker. Image could not be found.")
         among = leads.lead(connection, ctx, query, self._few)
-        rows = connection.execute(sql.page(ctx, query, after, among)).mappings()
+        rows = connection.execute(sql.page(ctx, query, after, among, connection.dialect.name)).mappings()
         return complete(connection, [to_image(row) for row in rows])
 
     def _update(

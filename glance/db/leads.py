@@ -25,7 +25,7 @@ _INDEXED = frozenset({"id", "owner", "visibility", "created_at", "updated_at", "
 
 def lead(connection: Connection, ctx: RequestContext, query: ImageQuery, few: int) -> Select[Any] | None:
     """The ids of all images that the list can show, and of some others, where these are at most ``few``; else None. One statement at most."""
-    candidates = list(_candidates(ctx, query))
+    candidates = list(_candidates(ctx, query, few + 1))
     if not candidates:
         return None
     counts = connection.execute(select(*(_count(one, few + 1) for one in candidates))).one()
@@ -38,7 +38,7 @@ def _count(candidates: Select[Any], limit: int) -> ScalarSelect[int]:
     return select(func.count()).select_from(candidates.limit(limit).subquery()).scalar_subquery()
 
 
-def _candidates(ctx: RequestContext, query: ImageQuery) -> Iterator[Select[Any]]:
+def _candidates(ctx: RequestContext, query: ImageQuery, limit: int) -> Iterator[Select[Any]]:
     """The ids that meet one filter, for each that has an index."""
     for condition in sql.conditions(query):
         if condition.attribute in _INDEXED and condition.operator != "neq":
@@ -48,15 +48,16 @@ def _candidates(ctx: RequestContext, query: ImageQuery) -> Iterator[Select[Any]]
     for tag in query.tags:
         yield select(image_tags.c.image_id).where(*sql.has_tag(tag))
     if not ctx.is_admin:
-        yield select(_seen(ctx, query))
+        yield select(_seen(ctx, query, limit))
 
 
-def _seen(ctx: RequestContext, query: ImageQuery) -> Subquery:
-    """The ids of what the caller sees in lists: a visibility that is asked for leaves out those that cannot have it."""
+def _seen(ctx: RequestContext, query: ImageQuery, limit: int) -> Subquery:
+    """The ids of what the caller sees in lists, all of them where they are fewer than ``limit``. A visibility that is asked for leaves out those that
+    cannot have it. Each part has the limit, since MariaDB would read a union to its end."""
     asked = query.equal.get("visibility")
     opened = [one for one in sql.opened(query.scope) if asked in {None, one}]
     parts = [select(images.c.id).where(images.c.visibility.in_(opened))]
     if ctx.owner is not None:
         parts.append(select(images.c.id).where(images.c.owner == ctx.owner))
         parts.append(select(image_members.c.image_id).where(image_members.c.member == ctx.owner))
-    return union_all(*parts).subquery()
+    return union_all(*(select(part.limit(limit).subquery()) for part in parts)).subquery()

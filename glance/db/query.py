@@ -30,6 +30,9 @@ IMAGES = select(*(images.c[name] for name in IMAGE_FIELDS))
 #: Attributes that are sorted by another column, which is never null.
 MAY_MISS = frozenset({"name", "disk_format", "container_format", "size"})
 
+#: Databases that do not look up a position in an index where whole rows are compared; the others do only there.
+_COLUMN_BY_COLUMN = frozenset({"mysql", "mariadb"})
+
 _COMPARISONS: dict[Operator, Callable[[Any, Any], Clause]] = {
     "eq": eq,
     "neq": ne,
@@ -89,15 +92,15 @@ def image(ctx: RequestContext, image_id: str) -> Select[Any]:
     return IMAGES.where(images.c.id == image_id, may_see(ctx))
 
 
-def page(ctx: RequestContext, query: ImageQuery, after: Sequence[Any] | None, among: Select[Any] | None) -> Select[Any]:
+def page(ctx: RequestContext, query: ImageQuery, after: Sequence[Any] | None, among: Select[Any] | None, dialect: str) -> Select[Any]:
     """The images that ``query`` asks for; ``after`` is the position of the last image of the page before, as ``position`` selects it; ``among``
-    selects the ids that come into question, None where these are too many to be looked at one by one."""
+    selects the ids that come into question, None where these are too many to be looked at one by one. ``dialect`` is SQLAlchemy's word."""
     order = _order(query)
     clauses = [listed(ctx, query.scope, query.member_status), *_shown(ctx, query), *_filters(query)]
     if among is not None:
         clauses.append(images.c.id.in_(among))
     if after is not None:
-        clauses.append(_behind(order, after))
+        clauses.append(_behind(order, after, by_rows=dialect not in _COLUMN_BY_COLUMN))
     sorting = [key.asc() if direction == "asc" else key.desc() for key, direction in order]
     return IMAGES.where(*clauses).order_by(*sorting).limit(query.limit)
 
@@ -202,12 +205,11 @@ def _order(query: ImageQuery) -> list[tuple[ColumnElement[Any], Direction]]:
     return [(sort_key(key), direction) for key, direction in directions.items()]
 
 
-def _behind(order: Sequence[tuple[ColumnElement[Any], Direction]], after: Sequence[Any]) -> Clause:
+def _behind(order: Sequence[tuple[ColumnElement[Any], Direction]], after: Sequence[Any], *, by_rows: bool) -> Clause:
     """The image comes later in ``order`` than the position ``after``."""
     keys = [key for key, _direction in order]
     directions = {direction for _key, direction in order}
-    if len(directions) == 1:
-        # Comparing rows is what indexes can be used for.
+    if len(directions) == 1 and by_rows:
         here, there = tuple_(*keys), tuple_(*after, types=[key.type for key in keys])
         return here > there if directions == {"asc"} else here < there
     same = [key == value for key, value in zip(keys, after, strict=True)]
