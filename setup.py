@@ -43,6 +43,7 @@ setup(
             "glance-registry = glance.cmd.registry:main",
             "glance-control = glance.cmd.control:main",
             "glance-manage = glance.cmd.manage:main",
+            "glance-scrubber = glance.cmd.scrubber:main",
         ],
         "glance.store.drivers": [
             "file = glance.store.drivers.file:FileStore",

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from glance import worker
+from oslo_config import cfg
+
+from glance import errors, worker
+from glance.api import health as probes
+from glance.api import metrics as exposed
 from glance.api.app import Composition as ApiComposition
 from glance.background import Periodic, Threads
 from glance.config import (
@@ -18,6 +22,7 @@ from glance.config import (
     listening,
     locations,
     logs,
+    metrics,
     notifications,
     pipelines,
     programs,
@@ -29,29 +34,45 @@ from glance.config import (
 )
 from glance.config.pipelines import Pipeline
 from glance.config.programs import Loaded
+from glance.config.sections import Configuration
 from glance.db import migrate
 from glance.db.engine import make_engine, wait_for
+from glance.db.figures import SqlFigures, watch_pool
 from glance.db.registry import SqlRegistry
 from glance.inspector.inspection import FormatInspector
-from glance.interfaces import Background, Registry
+from glance.interfaces import Background, Notifier, Registry
+from glance.model.metrics import CONNECTIONS
+from glance.notifier.counting import CountingNotifier
 from glance.registry.client import connect
 from glance.registry.pipeline import Composition as RegistryComposition
 from glance.registry.server import RegistryApp
 from glance.server.settings import ServerSettings
 from glance.service import Services
+from glance.service.duty import Duty
+from glance.service.health import Check, Health, registry_check, store_check
 from glance.service.leases import Leases
 from glance.service.recovery import recover, sweep
+from glance.tallies import Tallies
 
 LOG = logging.getLogger(__name__)
 
 #: Headers that clients of 2011 spell with underscores.
 CLASSIC_HEADERS = ("x-image-meta-", "x-glance-")
 
-#: Seconds between two searches for what dead processes left.
-RECOVERY_INTERVAL = 60.0
+#: What one process of the service does for all, and one of the glance-scrubbers that go on.
+RECOVERY, SCRUBBING = "recovery", "scrubbing"
 
 #: Seconds between two searches for staged data without image.
 SWEEP_INTERVAL = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """A registry, and what can be watched of it. ``figures`` are those of its database, where this program has it."""
+
+    registry: Registry
+    checks: tuple[Check, ...]
+    figures: SqlFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +84,8 @@ class Service:
     background: Threads
     periodic: Sequence[Periodic]
     close: Sequence[Callable[[], None]]
+    side: Any
+    observed: exposed.RequestMeter | None
 
     def started(self) -> None:
         for one in self.periodic:
@@ -78,48 +101,40 @@ class Service:
             close()
 
 
-def api_service(arguments: Sequence[str]) -> Service:
-    """glance-api, as its command line and files describe it. Raises ConfigurationError."""
+def api_service(arguments: Sequence[str], tallies: Tallies | None = None) -> Service:
+    """glance-api, as its command line and files describe it; it counts in ``tallies`` where it has metrics. Raises ConfigurationError."""
     loaded = _load(programs.API, arguments)
     conf = loaded.conf
     access.check(conf)
     pipeline = _pipeline(loaded)
-    if pipeline.open_to_all and not conf.bind_host:
-        LOG.warning("There is no identity service, and bind_host is not set: only this machine reaches port %d.", conf.bind_port)
-    conf.set_default("bind_host", listening.LOOPBACK if pipeline.open_to_all else listening.EVERYWHERE)
-    if pipeline.open_to_all and not listening.is_loopback(conf.bind_host):
-        LOG.warning("There is no identity service: everybody who reaches port %d of %s is the administrator.", conf.bind_port, conf.bind_host)
-    if locations.shown(conf) and not listening.is_loopback(conf.bind_host):
-        LOG.warning("%s is on: whoever sees an image learns where its data is. See docs/operating.md.", " and ".join(locations.shown(conf)))
+    _choose_address(conf, open_to_all=pipeline.open_to_all)
     background = Threads()
-    services = _services(loaded, background)
-    application = ApiComposition(pipeline.application, services, images.read_api(conf, loaded.directories))
+    wanted = tallies if conf.metrics.bind_port else None
+    records = _sql_records(loaded, wanted) if conf.registry_mode == "embedded" else _remote_records(loaded)
+    services = _services(loaded, background, records.registry, wanted)
+    default = services.stores.get(services.stores.default)
+    asked = probes.probes(Health([*records.checks, store_check(default)]))
+    application = ApiComposition(pipeline.application, services, images.read_api(conf, loaded.directories), asked)
     periodic = (
         Periodic(conf.upload_lease_seconds / 3, services.leases.renew),
-        Periodic(RECOVERY_INTERVAL, lambda: _recover(services)),
-        Periodic(SWEEP_INTERVAL, lambda: sweep(services)),
+        *_recovery(services, conf),
     )
-    close = [
-        services.notifier.close,
-        services.registry.close,
-        *(services.stores.get(name).close for name in services.stores.names),
-        services.stores.staging.close,
-    ]
-    service = Service(application, _server_settings(loaded), background, periodic, close)
+    service = Service(application, _server_settings(loaded), background, periodic, _closing(services), *_watched(wanted, records.figures, asked))
     _adopt(loaded)
     return service
 
 
-def registry_service(arguments: Sequence[str]) -> Service:
-    """glance-registry, as its command line and files describe it. Raises ConfigurationError."""
+def registry_service(arguments: Sequence[str], tallies: Tallies | None = None) -> Service:
+    """glance-registry, likewise."""
     loaded = _load(programs.REGISTRY, arguments)
     conf = loaded.conf
     if not conf.registry_shared_secret and not listening.is_loopback(conf.bind_host):
         LOG.warning("glance-registry listens on %s without registry_shared_secret: whoever reaches it reads and changes every image.", conf.bind_host)
-    records = _sql_registry(loaded)
+    wanted = tallies if conf.metrics.bind_port else None
+    records = _sql_records(loaded, wanted)
     confirmed, open_to_all = (
         RegistryApp(
-            records,
+            records.registry,
             secret=conf.registry_shared_secret,
             default_limit=conf.limit_param_default,
             max_limit=conf.api_limit_max,
@@ -128,10 +143,56 @@ def registry_service(arguments: Sequence[str]) -> Service:
         )
         for anonymous_is_admin in (False, True)
     )
-    application = RegistryComposition(_pipeline(loaded).application, confirmed=confirmed, open_to_all=open_to_all)
-    service = Service(application, _server_settings(loaded, concurrent_calls=1), Threads(), (), [records.close])
+    asked = probes.probes(Health(records.checks))
+    application = RegistryComposition(_pipeline(loaded).application, confirmed=confirmed, open_to_all=open_to_all, probes=asked)
+    settings = _server_settings(loaded, concurrent_calls=1)
+    service = Service(application, settings, Threads(), (), [records.registry.close], *_watched(wanted, records.figures, asked))
     _adopt(loaded)
     return service
+
+
+def _choose_address(conf: cfg.ConfigOpts, *, open_to_all: bool) -> None:
+    """Where glance-api listens unless that is set, and what that means for those who can reach it."""
+    if open_to_all and not conf.bind_host:
+        LOG.warning("There is no identity service, and bind_host is not set: only this machine reaches port %d.", conf.bind_port)
+    conf.set_default("bind_host", listening.LOOPBACK if open_to_all else listening.EVERYWHERE)
+    if open_to_all and not listening.is_loopback(conf.bind_host):
+        LOG.warning("There is no identity service: everybody who reaches port %d of %s is the administrator.", conf.bind_port, conf.bind_host)
+    if locations.shown(conf) and not listening.is_loopback(conf.bind_host):
+        LOG.warning("%s is on: whoever sees an image learns where its data is. See docs/operating.md.", " and ".join(locations.shown(conf)))
+
+
+@dataclass(frozen=True, slots=True)
+class Scrubber:
+    """What glance-scrubber is to do: ``scrub`` as the service does, as long as its argument says so, and again every ``interval`` seconds where that
+    is not None; or else ``restore`` an image, whose id that is."""
+
+    services: Services
+    scrub: Callable[[Callable[[], bool]], None]
+    interval: float | None
+    restore: str | None
+    close: Sequence[Callable[[], None]]
+
+
+def scrubber(arguments: Sequence[str]) -> Scrubber:
+    """glance-scrubber, as its command line and files describe it. Raises ConfigurationError."""
+    loaded = _load(programs.SCRUBBER, arguments)
+    conf = loaded.conf
+    if conf.restore and conf.daemon:
+        raise errors.ConfigurationError(reason="The restore and daemon options should not be set together. Please use either of them in one request.")
+    records = _sql_records(loaded, None) if conf.registry_mode == "embedded" else _remote_records(loaded)
+    services = _services(loaded, Threads(), records.registry, None)
+    duty = Duty(records.registry, SCRUBBING, services.worker, worker.is_dead, conf.upload_lease_seconds)
+
+    def scrub(wanted: Callable[[], bool]) -> None:
+        def may_go_on() -> bool:
+            return wanted() and (not conf.daemon or duty.mine())
+
+        _recover(services, may_go_on, conf.scrub_time or 0, conf.scrub_pool_size)
+        sweep(services, may_go_on)
+
+    _adopt(loaded)
+    return Scrubber(services, scrub, conf.wakeup_time if conf.daemon else None, conf.restore, _closing(services))
 
 
 def _load(program: str, arguments: Sequence[str]) -> Loaded:
@@ -155,7 +216,7 @@ def _adopt(loaded: Loaded) -> None:
 
 
 def _server_settings(loaded: Loaded, concurrent_calls: int | None = None) -> ServerSettings:
-    values = listening.read(loaded.conf)
+    values = listening.read(loaded.conf) | metrics.read(loaded.conf)
     return ServerSettings(name=loaded.program, single_header_prefixes=CLASSIC_HEADERS, concurrent_calls=concurrent_calls, **values)
 
 
@@ -164,19 +225,26 @@ def _pipeline(loaded: Loaded) -> Pipeline:
     return pipelines.load(path, loaded.program, loaded.conf.paste_deploy.flavor, loaded.files, loaded.conf)
 
 
-def _services(loaded: Loaded, background: Background) -> Services:
+def _watched(tallies: Tallies | None, figures: SqlFigures | None, probes_by_path: Mapping[str, Any]) -> tuple[Any, exposed.RequestMeter | None]:
+    """What the side address serves and what counts requests; nothing without metrics."""
+    if tallies is None:
+        return None, None
+    return probes.side({**probes_by_path, "/metrics": exposed.exposition(tallies, figures)}), exposed.RequestMeter(tallies)
+
+
+def _services(loaded: Loaded, background: Background, records: Registry, tallies: Tallies | None) -> Services:
     conf = loaded.conf
     policy = access.make_policy(conf, loaded.directories)
     kept = stores.make(conf)
     limits = quotas.read(conf)
-    records: Registry = _sql_registry(loaded) if conf.registry_mode == "embedded" else connect(registry.read_client(conf))
+    notifier: Notifier = notifications.make(conf, loaded.files)
     return Services(
         registry=records,
         stores=kept,
         policy=policy,
         background=background,
         leases=Leases(records),
-        notifier=notifications.make(conf, loaded.files),
+        notifier=notifier if tallies is None else CountingNotifier(notifier, tallies),
         inspector=FormatInspector(images.read_inspector(conf)),
         worker=worker.current,
         limits=images.read_limits(conf),
@@ -185,12 +253,29 @@ def _services(loaded: Loaded, background: Background) -> Services:
         secure_hash=conf.do_secure_hash,
         http_retries=conf.http_retries,
         import_methods=staging.read_import_methods(conf),
+        delayed_delete=conf.delayed_delete,
         protections=protections.read(conf, loaded.directories, policy.rules),
         quotas=limits if limits.any else None,
+        tallies=tallies,
     )
 
 
-def _sql_registry(loaded: Loaded) -> SqlRegistry:
+def _closing(services: Services) -> list[Callable[[], None]]:
+    """What to call at the end."""
+    return [
+        services.notifier.close,
+        services.registry.close,
+        *(services.stores.get(name).close for name in services.stores.names),
+        services.stores.staging.close,
+    ]
+
+
+def _remote_records(loaded: Loaded) -> Records:
+    client = connect(registry.read_client(loaded.conf))
+    return Records(client, (registry_check(client),))
+
+
+def _sql_records(loaded: Loaded, tallies: Tallies | None) -> Records:
     """The registry on the database, which is at the newest version: brought there where it is SQLite, else checked. Raises ConfigurationError."""
     conf = loaded.conf
     settings = database.read(conf)
@@ -200,10 +285,24 @@ def _sql_registry(loaded: Loaded) -> SqlRegistry:
     else:
         wait_for(engine, settings)
         migrate.check(engine)
-    return SqlRegistry(engine, image_id_format=conf.image_id_format, lease_seconds=conf.upload_lease_seconds, quotas=quotas.read(conf))
+    if tallies is not None:
+        watch_pool(engine, lambda more: tallies.shift(CONNECTIONS.name, amount=more))
+    figures = SqlFigures(engine)
+    checks = Check("database", figures.check_answer), Check("migrations", figures.check_schema)
+    records = SqlRegistry(engine, image_id_format=conf.image_id_format, lease_seconds=conf.upload_lease_seconds, quotas=quotas.read(conf))
+    return Records(records, checks, figures)
 
 
-def _recover(services: Services) -> None:
-    repaired = recover(services, worker.is_dead)
+def _recovery(services: Services, conf: Configuration) -> tuple[Periodic, Periodic]:
+    """What one process of all does again and again."""
+    duty = Duty(services.registry, RECOVERY, services.worker, worker.is_dead, conf.upload_lease_seconds)
+    return (
+        Periodic(conf.recovery_interval, lambda: _recover(services, duty.mine, conf.scrub_time, conf.scrub_pool_size)),
+        Periodic(SWEEP_INTERVAL, lambda: sweep(services, duty.mine)),
+    )
+
+
+def _recover(services: Services, may_go_on: Callable[[], bool], scrub_time: float | None, threads: int) -> None:
+    repaired = recover(services, worker.is_dead, may_go_on, scrub_time=scrub_time, threads=threads)
     if repaired:
         LOG.info("Recovery repaired %d things that dead processes had left.", repaired)

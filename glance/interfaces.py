@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from glance.context import RequestContext
 from glance.model.events import Event
-from glance.model.image import Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
+from glance.model.image import Failure, Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
 from glance.model.quotas import Usage
 from glance.model.stores import StoreTraits
 
@@ -112,6 +112,14 @@ class ListsReaders(Protocol):
         StoreUnavailable, StoreWriteDenied."""
 
 
+@runtime_checkable
+class Probed(Protocol):
+    """A store that can find out whether data could be stored at this moment."""
+
+    def probe(self) -> None:
+        """Tries it, as cheaply as that is honest, and leaves nothing behind. Raises ConfigurationError, and what ``add`` raises."""
+
+
 class Staging(Store, Protocol):
     """The store where data wait to be imported."""
 
@@ -181,8 +189,12 @@ class ImageRecords(Protocol):
 
     def delete(self, ctx: RequestContext, image_id: str, *, delayed: bool = False) -> Image:
         """Marks as deleted: image, properties and members; the locations wait, as ``pending_delete``, until their data is erased. With ``delayed``
-        an image that has data becomes ``pending_delete``. A running upload can no longer finish, but its attempt stays on record until whoever
+        an image that is complete becomes ``pending_delete``. A running upload can no longer finish, but its attempt stays on record until whoever
         holds it has cleaned up. Raises ImageProtected, and as ``update`` does. Returns the image with its waiting locations."""
+
+    def restore(self, ctx: RequestContext, image_id: str) -> Image:
+        """Takes back a delayed delete: an active image, with the properties, tags and members that it had. Raises Conflict unless it is
+        ``pending_delete`` and all its data wait, and as ``update`` does."""
 
     def usage(self, ctx: RequestContext) -> Usage:
         """What the caller's own images take."""
@@ -204,9 +216,15 @@ class UploadRecords(Protocol):
         """Records location, size and checksum, and makes the image active, in one transaction; where the location is only staged, the image stays
         as it is. Raises UploadLost unless the attempt still holds the image."""
 
-    def abandon(self, image_id: str, attempt: str, status: str) -> bool:
-        """Takes a failed attempt off the record, and lets the image fall to ``status`` (killed or queued) unless it was deleted meanwhile. False
-        where the attempt is not on record (any more)."""
+    def fail(self, image_id: str, attempt: str, reason: str) -> None:
+        """Notes why an attempt failed that stays on record until what it left is erased; nothing where it is not on record."""
+
+    def abandon(self, image_id: str, attempt: str, status: str, reason: str = "") -> bool:
+        """Takes a failed attempt off the record, and lets the image fall to ``status`` (killed or queued) unless it was deleted meanwhile. The
+        sentence that ``fail`` noted, or else ``reason``, is its last failure from now on. False where the attempt is not on record (any more)."""
+
+    def last_failure(self, image_id: str) -> Failure | None:
+        """Why the last attempt failed that was abandoned, whatever has become of the image since."""
 
     def leases(self) -> Sequence[tuple[Upload, bool]]:
         """All attempts on record, each with whether its lease has run out."""
@@ -219,11 +237,14 @@ class UploadRecords(Protocol):
 class LocationRecords(Protocol):
     """What becomes of data that outlived its image, or was damaged."""
 
+    def condemn(self, seconds: float) -> None:
+        """Ends the delay of all deletes that are at least so old: their images cannot be restored from now on, and their data are condemned."""
+
     def condemned(self) -> Sequence[tuple[str, Location]]:
         """(image id, location) for all data that waits to be erased at once (delayed deletes excepted)."""
 
     def erased(self, location_id: int) -> None:
-        """Notes that the data at a condemned location is gone."""
+        """Notes that the data at a condemned location is gone. With the last of them an image that is ``pending_delete`` is deleted."""
 
     def mark(self, location_id: int, *, damaged: bool) -> bool:
         """Notes whether the data at an active location is damaged. False where that was on record, or the location is not active (any more)."""
@@ -253,6 +274,14 @@ class MemberRecords(Protocol):
         """The memberships of one project that the caller may see: all for administrators; else its own, and those of its own images."""
 
 
+class DutyRecords(Protocol):
+    """What one process does for all of them, and which one that is: a lease for each duty, as long as one of an upload."""
+
+    def take(self, name: str, worker: str, instead_of: str = "") -> str:
+        """Who has that duty now: ``worker``, with a fresh lease, where nobody else has it, or only ``instead_of``, of whom the caller knows that
+        it has ended."""
+
+
 class Registry(Protocol):
     """The metadata service, whether it runs in this process or in another one. All raise RegistryUnavailable or DatabaseUnavailable."""
 
@@ -260,8 +289,19 @@ class Registry(Protocol):
     uploads: UploadRecords
     locations: LocationRecords
     members: MemberRecords
+    duties: DutyRecords
 
     def close(self) -> None: ...
+
+
+class Figures(Protocol):
+    """What operators want to know of a database."""
+
+    def images(self) -> Mapping[tuple[str, ...], int]:
+        """How many images there are of each (status, visibility), deleted ones aside. Raises DatabaseUnavailable."""
+
+    def uploads(self) -> int:
+        """How many uploads are on record. Raises DatabaseUnavailable."""
 
 
 class Tap(Protocol):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import webob
@@ -31,10 +32,18 @@ WSGIApplication = Any
 
 
 class Composition:
-    """The outermost application: a paste pipeline, and what its applications work with."""
+    """The outermost application: a paste pipeline, and what its applications work with. ``probes`` answer for paths of their own, whatever the
+    pipeline."""
 
-    def __init__(self, application: WSGIApplication, services: Services, settings: ApiSettings) -> None:
+    def __init__(
+        self,
+        application: WSGIApplication,
+        services: Services,
+        settings: ApiSettings,
+        probes: Mapping[str, WSGIApplication] = MappingProxyType({}),
+    ) -> None:
         self._application = application
+        self._probes = probes
         self._added = {
             SERVICES: services,
             SETTINGS: settings,
@@ -44,10 +53,10 @@ class Composition:
         self._scheme_header = settings.secure_proxy_ssl_header
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        environ = environ | self._added
+        environ |= self._added  # in place: the server reads what the router leaves there
         if self._scheme_header and environ.get(self._scheme_header) in {"http", "https"}:
             environ["wsgi.url_scheme"] = environ[self._scheme_header]
-        return self._application(environ, start_response)
+        return self._probes.get(environ["PATH_INFO"], self._application)(environ, start_response)
 
 
 def version_negotiation(global_conf: Mapping[str, str], **local_conf: str) -> Any:  # noqa: ARG001
@@ -99,7 +108,7 @@ def classic_api(global_conf: Mapping[str, str], **local_conf: str) -> WSGIApplic
 
 def _serving(version: Version, table: Table) -> WSGIApplication:
     """The application of one version, mounted below its name or at the root. An error that is not ours is logged and told to nobody."""
-    router = Router(table)
+    router = Router(table, f"/{version}")
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)

@@ -9,6 +9,7 @@ import webob
 import webob.exc
 
 from glance.api.request import Request
+from glance.model.metrics import ROUTE
 
 Handler = Callable[..., webob.Response]
 #: path template -> method -> handler; braces name the arguments of the handler.
@@ -18,11 +19,15 @@ KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPT
 
 
 class Router:
-    """Finds the handler of a request. ``dispatch`` answers 404 for a path and 405 for a method that is not in the table, 501 for no HTTP method."""
+    """Finds the handler of a request; ``prefix`` is what the table's paths are mounted below.
 
-    def __init__(self, table: Table) -> None:
+    ``dispatch`` answers 404 for a path and 405 for a method that is not in the table, 501 for no HTTP method.
+    """
+
+    def __init__(self, table: Table, prefix: str = "") -> None:
         self._mapper = routes.Mapper(controller_scan=None, register=False, explicit=True)
         self._table = table
+        self._prefix = prefix
         for path in table:
             self._mapper.connect(path, path=path)
         self._mapper.create_regs([])
@@ -38,7 +43,9 @@ class Router:
             if request.method not in KNOWN_METHODS:
                 raise webob.exc.HTTPNotImplemented
             raise webob.exc.HTTPNotFound
-        handlers = self._table[match.pop("path")]
+        template = match.pop("path")
+        request.environ[ROUTE] = self._prefix + template
+        handlers = self._table[template]
         if request.method not in handlers:
             raise webob.exc.HTTPMethodNotAllowed(headers={"Allow": ", ".join(handlers)})
         return handlers[request.method](request, **match)

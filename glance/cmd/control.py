@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             [_absolute(path) for path in (*options.config_file, *config)],
             options.passed_on,
         )
-        for server in (control.SERVERS if short == "all" else (short,))
+        for server in (control.ALL if short == "all" else (short,))
     ]
     return control.run(command, servers, control.Manner(options.await_child, options.capture_output, options.respawn))
 

@@ -12,4 +12,4 @@ from glance.cmd.launch import launch
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the server in the foreground; ``arguments`` default to the command line."""
     words = sys.argv[1:] if arguments is None else arguments
-    return launch(lambda: bootstrap.registry_service(words))
+    return launch(lambda tallies: bootstrap.registry_service(words, tallies))

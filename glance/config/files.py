@@ -27,9 +27,10 @@ def find(names: Sequence[str], places: Sequence[Path]) -> list[Path]:
     return [path for path in found if path]
 
 
-def program_files(program: str) -> list[Path]:
-    """The files that a program reads when none is named: glance.conf, then its own, which wins."""
-    return find(["glance.conf", f"{program}.conf"], directories())
+def program_files(*programs: str) -> list[Path]:
+    """The files that a program reads when none is named: glance.conf, then its own, which wins; one that needs what others are told reads theirs
+    before."""
+    return find(["glance.conf", *(f"{program}.conf" for program in programs)], directories())
 
 
 def in_directory(directory: Path) -> list[Path]:

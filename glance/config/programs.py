@@ -25,11 +25,13 @@ from glance.config import (
     listening,
     locations,
     logs,
+    metrics,
     misplaced,
     notifications,
     pipelines,
     protections,
     quotas,
+    recovery,
     registry,
     s3,
     sources,
@@ -42,6 +44,7 @@ from glance.config.sections import DEFAULT, Configuration, Section
 API = "glance-api"
 REGISTRY = "glance-registry"
 MANAGE = "glance-manage"
+SCRUBBER = "glance-scrubber"
 
 SECTIONS: dict[str, tuple[Section, ...]] = {
     API: (
@@ -59,6 +62,7 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         callers.HTTP_BASIC,
         registry.CLIENT,
         registry.LEASE,
+        recovery.DELETING,
         sources.SOURCES,
         staging.STAGING,
         backends.SEVERAL,
@@ -72,6 +76,7 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         notifications.EVENTS,
         notifications.CLASSIC,
         notifications.DRIVERS,
+        metrics.SECTION,
         pipelines.SECTION,
         access.POLICY,
     ),
@@ -83,10 +88,15 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         images.IDS,
         images.PAGING,
         database.SECTION,
+        metrics.SECTION,
         pipelines.SECTION,
     ),
     MANAGE: (database.SECTION, callers.TOKENS, access.IDENTITY, access.POLICY),
 }
+SECTIONS[SCRUBBER] = (recovery.SCRUBBER, *SECTIONS[API])
+
+#: Programs that use the stores.
+_WITH_STORES = frozenset({API, SCRUBBER})
 
 #: How oslo.config tells the file that an option stands in.
 _LOCATION = re.compile(r" from LocationInfo\(location=.*?, detail='(.*?)'\)")
@@ -114,7 +124,7 @@ class Loaded:
     def warnings(self) -> list[str]:
         """What the operator should know about the files and the options."""
         found = list(self.notes)
-        if self.program == API:
+        if self.program in _WITH_STORES:
             found += unavailable.warnings(self.conf)
             found += misplaced.warnings(self.conf, self.files)
             found += notifications.warnings(self.conf)
@@ -139,7 +149,7 @@ def load(program: str, arguments: Sequence[str]) -> Loaded:
     """
     conf = declare(program)
     conf.register_cli_opt(cfg.StrOpt("conf-path", positional=True, required=False, metavar="CONF", help="Configuration file."))
-    loaded = read(conf, program, arguments, files.program_files(program))
+    loaded = read(conf, program, arguments, files.program_files(*((API, SCRUBBER) if program == SCRUBBER else (program,))))
     if not loaded.files:
         raise errors.ConfigurationMissing(reason=f"Unable to locate any configuration file. Cannot load application {program}")
     return loaded
@@ -151,7 +161,7 @@ def declare(program: str) -> Configuration:
     logs.register(conf)
     for section in SECTIONS[program]:
         section.register(conf)
-    if program == API:
+    if program in _WITH_STORES:
         unavailable.register(conf)
     return conf
 
@@ -187,7 +197,7 @@ def _parse(conf: Configuration, program: str, arguments: Sequence[str], paths: S
         for path in paths:
             _read_app_section(conf, program, path)
         sections = _usual_sections(program)
-        if program == API and paths:
+        if program in _WITH_STORES and paths:
             backends.register(conf)
             sections = _all_sections(program, conf)
         for section in sections:
@@ -215,7 +225,7 @@ def _usual_sections(program: str) -> tuple[Section, ...]:
 
 def _all_sections(program: str, conf: Configuration) -> tuple[Section, ...]:
     """These, and those of the stores that the files name."""
-    return (*_usual_sections(program), *(backends.sections(conf) if program == API else ()))
+    return (*_usual_sections(program), *(backends.sections(conf) if program in _WITH_STORES else ()))
 
 
 class _Notes(logging.Handler):

@@ -9,7 +9,6 @@ from oslo_config import cfg
 #: What an operator who has set the option must know.
 CONSEQUENCES = {
     "metadata_encryption_key": "locations of image data are stored as plain text",
-    "delayed_delete": "data of a deleted image is erased at once",
 }
 
 

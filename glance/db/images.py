@@ -16,7 +16,7 @@ from glance import errors
 from glance.context import RequestContext
 from glance.db import leads
 from glance.db import query as sql
-from glance.db.locations import change_locations
+from glance.db.locations import change_locations, restore_locations
 from glance.db.mapping import IMAGE_FIELDS, from_image, to_image
 from glance.db.quotas import OwnerQuotas, usage
 from glance.db.schema import image_locations, image_members, image_properties, image_tags, images
@@ -81,6 +81,10 @@ class SqlImages:
     def delete(self, ctx: RequestContext, image_id: str, *, delayed: bool = False) -> Image:
         now = self._clock()
         return self._database.write.once(_changed(image_id, now), self._delete, ctx, image_id, now, delayed=delayed)
+
+    def restore(self, ctx: RequestContext, image_id: str) -> Image:
+        now = self._clock()
+        return self._database.write.once(_changed(image_id, now), self._restore, ctx, image_id, now)
 
     def usage(self, ctx: RequestContext) -> Usage:
         return self._database.read(usage, ctx.owner)
@@ -179,9 +183,23 @@ class SqlImages:
         for table in (image_properties, image_tags, image_members):
             belongs = (table.c.image_id == image_id) & table.c.deleted.is_(False)
             connection.execute(update(table).where(belongs).values(deleted=True, deleted_at=now, updated_at=now))
-        status = PENDING_DELETE if delayed and waiting else DELETED
+        status = PENDING_DELETE if delayed and waiting and image.status in sources_of(PENDING_DELETE) else DELETED
         image = change(connection, image, {image.status}, {"status": status, "deleted": True, "deleted_at": now, "updated_at": now})
         return complete(connection, [image])[0]
+
+    def _restore(self, connection: Connection, ctx: RequestContext, image_id: str, now: datetime) -> Image:
+        image = lock_to_change(connection, ctx, image_id, "restore")
+        if image.status != PENDING_DELETE or image.deleted_at is None:
+            raise errors.Conflict(reason=f"Image {image_id} is {image.status}: only an image that is {PENDING_DELETE} can be restored.")
+        restore_locations(connection, image_id, image.deleted_at, now)
+        for table in (image_properties, image_tags, image_members):
+            ended_with_it = (table.c.image_id == image_id) & table.c.deleted.is_(True) & (table.c.deleted_at == image.deleted_at)
+            connection.execute(update(table).where(ended_with_it).values(deleted=False, deleted_at=None, updated_at=now))
+        values = {"status": ACTIVE, "deleted": False, "deleted_at": None, "updated_at": now}
+        connection.execute(update(images).where(images.c.id == image_id).values(values))
+        if self._quotas.limited:
+            self._quotas.check(connection, image.owner, "images", "stored")
+        return complete(connection, [image.changed(values)])[0]
 
 
 def _changed(image_id: str, now: datetime) -> Callable[[Connection], Image | None]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, exists, select, update
 
 from glance import errors
 from glance.db.mapping import dump_metadata, to_location
@@ -13,7 +13,13 @@ from glance.db.schema import image_locations, images
 from glance.db.steps import add_location
 from glance.db.transactions import Database
 from glance.model.image import Location, LocationChange
-from glance.model.status import PENDING_DELETE
+from glance.model.status import DELETED, PENDING_DELETE
+
+#: The status of data whose delay has ended.
+CONDEMNED = "condemned"
+
+#: Data that are to be erased, now or later.
+WAITING = (PENDING_DELETE, CONDEMNED)
 
 
 def change_locations(connection: Connection, image_id: str, change: LocationChange, now: datetime) -> None:
@@ -35,12 +41,25 @@ def change_locations(connection: Connection, image_id: str, change: LocationChan
             add_location(connection, image_id, location, now)
 
 
+def restore_locations(connection: Connection, image_id: str, deleted_at: datetime, now: datetime) -> None:
+    """Makes active again what was so when the image was deleted; whoever calls holds the image. Raises Conflict unless all of that still waits."""
+    of_image = image_locations.c.image_id == image_id
+    waiting = of_image & (image_locations.c.status == PENDING_DELETE) & (image_locations.c.updated_at == deleted_at)
+    restored = connection.execute(update(image_locations).where(waiting).values(status="active", updated_at=now)).rowcount
+    lost = of_image & ((image_locations.c.status == CONDEMNED) | (image_locations.c.deleted_at >= deleted_at))
+    if not restored or connection.execute(select(image_locations.c.id).where(lost).limit(1)).first() is not None:
+        raise errors.Conflict(reason=f"Image {image_id} cannot be restored: its data are being erased.")
+
+
 class SqlLocations:
     """``clock`` gives the time, UTC without zone."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
+
+    def condemn(self, seconds: float) -> None:
+        self._database.write(self._condemn, seconds)
 
     def condemned(self) -> list[tuple[str, Location]]:
         return self._database.read(self._condemned)
@@ -51,21 +70,28 @@ class SqlLocations:
     def mark(self, location_id: int, *, damaged: bool) -> bool:
         return self._database.write(self._mark, location_id, damaged)
 
+    def _condemn(self, connection: Connection, seconds: float) -> None:
+        now = self._clock()
+        due = select(images.c.id).where(images.c.status == PENDING_DELETE, images.c.deleted_at <= now - timedelta(seconds=seconds))
+        waiting = (image_locations.c.status == PENDING_DELETE) & image_locations.c.image_id.in_(due)
+        connection.execute(update(image_locations).where(waiting).values(status=CONDEMNED, updated_at=now))
+
     def _condemned(self, connection: Connection) -> list[tuple[str, Location]]:
-        # An image in status pending_delete was deleted with a delay: its data waits for the scrubber.
-        waiting = (
-            select(image_locations)
-            .join(images)
-            .where(image_locations.c.status == PENDING_DELETE, images.c.status != PENDING_DELETE)
-            .order_by(image_locations.c.id)
-        )
+        # An image in status pending_delete was deleted with a delay: only its end condemns the data.
+        at_once = (image_locations.c.status == PENDING_DELETE) & (images.c.status != PENDING_DELETE)
+        waiting = select(image_locations).join(images).where((image_locations.c.status == CONDEMNED) | at_once).order_by(image_locations.c.id)
         return [(row["image_id"], to_location(row)) for row in connection.execute(waiting).mappings()]
 
     def _erased(self, connection: Connection, location_id: int) -> None:
         now = self._clock()
-        waiting = (image_locations.c.id == location_id) & (image_locations.c.status == PENDING_DELETE)
+        this = image_locations.c.id == location_id
         gone = {"status": "deleted", "deleted": True, "deleted_at": now, "updated_at": now}
-        connection.execute(update(image_locations).where(waiting).values(gone))
+        connection.execute(update(image_locations).where(this, image_locations.c.status.in_(WAITING)).values(gone))
+        delayed = select(images.c.id).join(image_locations).where(this, images.c.status == PENDING_DELETE).with_for_update()
+        image_id = connection.scalar(delayed)
+        if image_id is not None:
+            left = exists().where(image_locations.c.image_id == images.c.id, image_locations.c.status.in_(WAITING))
+            connection.execute(update(images).where(images.c.id == image_id, ~left).values(status=DELETED, updated_at=now))
 
     def _mark(self, connection: Connection, location_id: int, damaged: bool) -> bool:
         other = (image_locations.c.id == location_id) & (image_locations.c.status == "active") & image_locations.c.damaged.is_(not damaged)

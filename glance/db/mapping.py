@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from glance.model.attributes import ATTRIBUTES
-from glance.model.image import Image, Location, Member, Upload
+from glance.model.image import Failure, Image, Location, Member, Upload
 
 #: The core attributes, which are fields of Image and columns of ``images`` by the same name.
 IMAGE_FIELDS = tuple(attribute.name for attribute in ATTRIBUTES)
@@ -59,3 +59,19 @@ def to_member(row: RowMapping) -> Member:
 def to_upload(row: RowMapping) -> Upload:
     """An attempt on record."""
     return Upload(row["image_id"], row["attempt"], row["store"], row["worker"], row["on_failure"], row["reserved"])
+
+
+def to_failure(row: RowMapping) -> Failure:
+    """The last failure of an image."""
+    return Failure(row["failed_at"], row["status"], row["reason"], row["request_id"])
+
+
+def from_failure(image_id: str, failure: Failure) -> dict[str, Any]:
+    """The row of ``image_failures``."""
+    return {
+        "image_id": image_id,
+        "failed_at": failure.at,
+        "status": failure.status,
+        "reason": failure.reason,
+        "request_id": failure.request_id,
+    }

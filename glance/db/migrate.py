@@ -36,16 +36,26 @@ def sync(engine: Engine) -> None:
 def version(engine: Engine) -> str:
     """The version of the schema, "" where there is none. Raises ConfigurationError for a database that fails."""
     with _explained(engine):
-        return Database(engine).read(_version)
+        return Database(engine).read(version_of)
 
 
 def check(engine: Engine) -> None:
     """Raises ConfigurationError unless the schema is the newest."""
-    current, newest = version(engine), ScriptDirectory.from_config(_config()).get_current_head()
-    if current != newest:
+    current = version(engine)
+    if current != newest():
         raise errors.ConfigurationError(
-            reason=f"The database has schema version '{current}', this program needs '{newest}': run glance-manage db_sync."
+            reason=f"The database has schema version '{current}', this program needs '{newest()}': run glance-manage db_sync."
         )
+
+
+def newest() -> str:
+    """The version that this program needs."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def version_of(connection: Connection) -> str:
+    """The version of the schema, "" where there is none."""
+    return MigrationContext.configure(connection).get_current_revision() or ""
 
 
 @contextmanager
@@ -66,13 +76,9 @@ def _config() -> Config:
     return config
 
 
-def _version(connection: Connection) -> str:
-    return MigrationContext.configure(connection).get_current_revision() or ""
-
-
 def _upgrade(connection: Connection) -> None:
     with _alone(connection):
-        if not _version(connection) and inspect(connection).has_table(images.name):
+        if not version_of(connection) and inspect(connection).has_table(images.name):
             raise errors.ConfigurationError(reason="The database holds tables that this program did not make; it does not touch them.")
         config = _config()
         config.attributes["connection"] = connection

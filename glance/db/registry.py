@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
+from glance.db.duties import SqlDuties
 from glance.db.images import SqlImages
 from glance.db.leads import FEW
 from glance.db.locations import SqlLocations
@@ -15,7 +16,7 @@ from glance.db.quotas import OwnerQuotas
 from glance.db.steps import utc_now
 from glance.db.transactions import Database
 from glance.db.uploads import SqlUploads
-from glance.interfaces import ImageRecords, LocationRecords, MemberRecords, UploadRecords
+from glance.interfaces import DutyRecords, ImageRecords, LocationRecords, MemberRecords, UploadRecords
 from glance.model.query import IdFormat
 from glance.model.quotas import Quotas
 
@@ -29,6 +30,7 @@ class SqlRegistry:
     uploads: UploadRecords
     locations: LocationRecords
     members: MemberRecords
+    duties: DutyRecords
 
     def __init__(
         self,
@@ -46,6 +48,7 @@ class SqlRegistry:
         self.uploads = SqlUploads(self._database, lease_seconds, clock, of_owners)
         self.locations = SqlLocations(self._database, clock)
         self.members = SqlMembers(self._database, clock)
+        self.duties = SqlDuties(self._database, lease_seconds, clock)
 
     def close(self) -> None:
         self._database.close()

@@ -33,6 +33,9 @@ metadata = MetaData()
 #: UTC without zone, to the microsecond.
 TIME = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
+#: Characters of a sentence that says why an upload failed.
+REASON = 255
+
 #: Characters of a property's value that are indexed.
 VALUE_KEY = 255
 
@@ -168,7 +171,27 @@ image_uploads = _table(
     Column("on_failure", String(30), nullable=False),
     Column("expires_at", TIME, nullable=False),
     Column("reserved", BigInteger, nullable=False, server_default="0"),
+    Column("request_id", String(255)),
+    Column("failed_reason", String(REASON)),
     UniqueConstraint("attempt", name="uq_image_uploads_attempt"),
+)
+
+#: Why the last upload of an image failed.
+image_failures = _table(
+    "image_failures",
+    _image_id("image_failures", primary_key=True),
+    Column("failed_at", TIME, nullable=False),
+    Column("status", String(30), nullable=False),
+    Column("reason", String(REASON), nullable=False),
+    Column("request_id", String(255), nullable=False),
+)
+
+#: Who does what one process does for all of them, and until when. These rows go away, too.
+duties = _table(
+    "duties",
+    Column("name", String(255), primary_key=True),
+    Column("worker", String(255), nullable=False),
+    Column("expires_at", TIME, nullable=False),
 )
 
 #: A row for each owner whose quotas were ever checked, to be held meanwhile.

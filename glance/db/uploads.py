@@ -12,13 +12,13 @@ from sqlalchemy.exc import IntegrityError
 
 from glance import errors
 from glance.context import RequestContext
-from glance.db.mapping import to_image, to_upload
+from glance.db.mapping import from_failure, to_failure, to_image, to_upload
 from glance.db.query import IMAGES
 from glance.db.quotas import OwnerQuotas
-from glance.db.schema import image_locations, image_uploads, images
+from glance.db.schema import REASON, image_failures, image_locations, image_uploads, images
 from glance.db.steps import add_location, change, complete, lock_to_change
 from glance.db.transactions import Database
-from glance.model.image import Held, Image, Location, StoredData, Upload
+from glance.model.image import Failure, Held, Image, Location, StoredData, Upload
 from glance.model.quotas import Measure
 from glance.model.status import ACTIVE, HELD, QUEUED, UPLOADING, sources_of
 
@@ -57,8 +57,14 @@ class SqlUploads:
         now = self._clock()
         return self._database.write.once(partial(_finished, image_id, data.location, now), self._finish, image_id, attempt, data, now)
 
-    def abandon(self, image_id: str, attempt: str, status: str) -> bool:
-        return self._database.write(self._abandon, image_id, attempt, status)
+    def fail(self, image_id: str, attempt: str, reason: str) -> None:
+        self._database.write(self._fail, image_id, attempt, reason)
+
+    def abandon(self, image_id: str, attempt: str, status: str, reason: str = "") -> bool:
+        return self._database.write(self._abandon, image_id, attempt, status, reason)
+
+    def last_failure(self, image_id: str) -> Failure | None:
+        return self._database.read(self._last_failure, image_id)
 
     def leases(self) -> list[tuple[Upload, bool]]:
         return self._database.read(self._leases)
@@ -81,6 +87,7 @@ class SqlUploads:
             "on_failure": upload.on_failure,
             "expires_at": now + self._lease,
             "reserved": upload.reserved,
+            "request_id": ctx.request_id,
         }
         connection.execute(insert(image_uploads), row)
         if self._quotas.limited:
@@ -124,14 +131,28 @@ class SqlUploads:
             self._quotas.check(connection, image.owner, *_growing(image))
         return complete(connection, [image])[0]
 
-    def _abandon(self, connection: Connection, image_id: str, attempt: str, status: str) -> bool:
+    def _fail(self, connection: Connection, image_id: str, attempt: str, reason: str) -> None:
+        held = {"held_image": image_id, "held_attempt": attempt}
+        connection.execute(update(image_uploads).where(_HELD).values(failed_reason=reason[:REASON]), held)
+
+    def _abandon(self, connection: Connection, image_id: str, attempt: str, status: str, reason: str) -> bool:
+        noted = connection.execute(_NOTED, {"held_image": image_id, "held_attempt": attempt}).one_or_none()
         image = _take_off(connection, image_id, attempt)
         if image is None:
             return False
         if image.status in HELD:
+            now = self._clock()
             forgotten = dict.fromkeys(_LEARNED) if status == QUEUED else {}
-            change(connection, image, HELD, {"status": status, "updated_at": self._clock(), **forgotten})
+            change(connection, image, HELD, {"status": status, "updated_at": now, **forgotten})
+            if noted is not None:
+                failure = Failure(now, image.status, noted.failed_reason or reason[:REASON], noted.request_id or "")
+                connection.execute(delete(image_failures).where(image_failures.c.image_id == image_id))
+                connection.execute(insert(image_failures).values(from_failure(image_id, failure)))
         return True
+
+    def _last_failure(self, connection: Connection, image_id: str) -> Failure | None:
+        row = connection.execute(select(image_failures).where(image_failures.c.image_id == image_id)).mappings().one_or_none()
+        return None if row is None else to_failure(row)
 
     def _leases(self, connection: Connection) -> list[tuple[Upload, bool]]:
         now = self._clock()
@@ -151,6 +172,7 @@ def _growing(image: Image) -> tuple[Measure, ...]:
 
 _HELD = (image_uploads.c.image_id == bindparam("held_image")) & (image_uploads.c.attempt == bindparam("held_attempt"))
 _TAKEN_OFF = delete(image_uploads).where(_HELD)
+_NOTED = select(image_uploads.c.request_id, image_uploads.c.failed_reason).where(_HELD)
 _LOCKED = IMAGES.where(images.c.id == bindparam("image_id")).with_for_update()
 
 

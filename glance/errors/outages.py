@@ -33,5 +33,9 @@ class DatabaseUnavailable(Unavailable):
     template = "The image database does not answer; try again later."
 
 
+class SchemaOutdated(Unavailable):
+    template = "The image database has another schema than this release needs; run glance-manage db_sync."
+
+
 class IdentityUnavailable(Unavailable):
     template = "The identity service cannot be asked whose token this is; try again later."

@@ -112,7 +112,8 @@ class ImageActivated(ImageEvent):
 
 @dataclass(frozen=True)
 class ImageSent(Event):
-    """A download ended; that is an ERROR where it was before all bytes were sent. ``user`` and ``project`` are the reader's."""
+    """A download ended; that is an ERROR where it was before all bytes were sent. ``user`` and ``project`` are the reader's; ``store`` had the copy
+    that was read first, None where there are no data."""
 
     type = "image.send"
     image: Image
@@ -120,6 +121,7 @@ class ImageSent(Event):
     expected: int
     user: str | None
     project: str | None
+    store: str | None = None
 
     @property
     def priority(self) -> Priority:

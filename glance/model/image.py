@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from glance.model.status import QUEUED
 
-LocationStatus = Literal["active", "staged", "pending_delete", "deleted"]
+#: "pending_delete" data wait for their turn, or for the end of a delay; "condemned" are those whose delay has ended.
+LocationStatus = Literal["active", "staged", "pending_delete", "condemned", "deleted"]
 Scope = Literal["default", "private", "all", "accessible", "everything"]
 Direction = Literal["asc", "desc"]
 Operator = Literal["eq", "neq", "gt", "gte", "lt", "lte", "in"]
@@ -35,6 +36,17 @@ class Location:
     id: int | None = None
     owned: bool = True
     damaged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why the last attempt to give an image its data failed: in which status the image was, in one sentence, and the id of the request that had begun
+    the attempt. ``at`` is UTC without zone."""
+
+    at: datetime
+    status: str
+    reason: str
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ TRANSITIONS: Final[dict[str, frozenset[str]]] = {
     ACTIVE: frozenset({DEACTIVATED, DELETED, PENDING_DELETE}),
     DEACTIVATED: frozenset({ACTIVE, DELETED, PENDING_DELETE}),
     KILLED: frozenset({DELETED}),
-    PENDING_DELETE: frozenset({DELETED}),
+    PENDING_DELETE: frozenset({DELETED, ACTIVE}),
     DELETED: frozenset(),
 }
 

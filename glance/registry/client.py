@@ -13,8 +13,8 @@ from urllib3.exceptions import HTTPError, ProtocolError
 
 from glance import errors
 from glance.context import RequestContext, to_headers, unauthenticated
-from glance.interfaces import ImageRecords, LocationRecords, MemberRecords, UploadRecords
-from glance.model.image import Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
+from glance.interfaces import DutyRecords, ImageRecords, LocationRecords, MemberRecords, UploadRecords
+from glance.model.image import Failure, Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
 from glance.model.quotas import Usage
 from glance.registry import operations, wire
 from glance.registry.operations import Operation
@@ -119,6 +119,7 @@ class HttpRegistry:
         self.uploads: UploadRecords = _Uploads(caller)
         self.locations: LocationRecords = _Locations(caller)
         self.members: MemberRecords = _Members(caller)
+        self.duties: DutyRecords = _Duties(caller)
 
     def close(self) -> None:
         self._transport.close()
@@ -194,6 +195,9 @@ class _Images:
     def delete(self, ctx: RequestContext, image_id: str, *, delayed: bool = False) -> Image:
         return self._call(operations.IMAGES_DELETE, ctx, image_id=image_id, delayed=delayed)
 
+    def restore(self, ctx: RequestContext, image_id: str) -> Image:
+        return self._call(operations.IMAGES_RESTORE, ctx, image_id=image_id)
+
     def usage(self, ctx: RequestContext) -> Usage:
         return self._call(operations.IMAGES_USAGE, ctx)
 
@@ -214,8 +218,14 @@ class _Uploads:
     def finish(self, ctx: RequestContext, image_id: str, attempt: str, data: StoredData) -> Image:
         return self._call(operations.UPLOADS_FINISH, ctx, image_id=image_id, attempt=attempt, data=data)
 
-    def abandon(self, image_id: str, attempt: str, status: str) -> bool:
-        return self._call.for_service(operations.UPLOADS_ABANDON, image_id=image_id, attempt=attempt, status=status)
+    def fail(self, image_id: str, attempt: str, reason: str) -> None:
+        return self._call.for_service(operations.UPLOADS_FAIL, image_id=image_id, attempt=attempt, reason=reason)
+
+    def abandon(self, image_id: str, attempt: str, status: str, reason: str = "") -> bool:
+        return self._call.for_service(operations.UPLOADS_ABANDON, image_id=image_id, attempt=attempt, status=status, reason=reason)
+
+    def last_failure(self, image_id: str) -> Failure | None:
+        return self._call.for_service(operations.UPLOADS_LAST_FAILURE, image_id=image_id)
 
     def leases(self) -> Sequence[tuple[Upload, bool]]:
         return self._call.for_service(operations.UPLOADS_LEASES)
@@ -227,6 +237,9 @@ class _Uploads:
 class _Locations:
     def __init__(self, call: _Caller) -> None:
         self._call = call
+
+    def condemn(self, seconds: float) -> None:
+        return self._call.for_service(operations.LOCATIONS_CONDEMN, seconds=seconds)
 
     def condemned(self) -> Sequence[tuple[str, Location]]:
         return self._call.for_service(operations.LOCATIONS_CONDEMNED)
@@ -259,3 +272,11 @@ class _Members:
 
     def shared_with(self, ctx: RequestContext, member: str) -> Sequence[Member]:
         return self._call(operations.MEMBERS_SHARED_WITH, ctx, member=member)
+
+
+class _Duties:
+    def __init__(self, call: _Caller) -> None:
+        self._call = call
+
+    def take(self, name: str, worker: str, instead_of: str = "") -> str:
+        return self._call.for_service(operations.DUTIES_TAKE, name=name, worker=worker, instead_of=instead_of)

@@ -101,6 +101,10 @@ def _load_integer(data: object) -> int:
     return data
 
 
+def _load_number(data: object) -> float:
+    return float(data) if type(data) is float else _load_integer(data)
+
+
 def _load_time(data: object) -> datetime:
     try:
         return parse_time(TEXT.load(data))
@@ -172,6 +176,7 @@ ANYTHING: Codec[object] = Codec(same, same)
 TEXT = _exactly(str, "A text")
 FLAG = _exactly(bool, "A truth value")
 INTEGER: Codec[int] = Codec(same, _load_integer)
+NUMBER: Codec[float] = Codec(same, _load_number)
 TIME: Codec[datetime] = Codec(same, _load_time)
 TEXTS = several(TEXT)
 WORDS: Codec[frozenset[str]] = Codec(sorted, lambda data: frozenset(TEXTS.load(data)))

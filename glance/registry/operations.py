@@ -15,7 +15,7 @@ from urllib.parse import quote
 from glance import errors
 from glance.model.image import Image, Location, Member, Upload
 from glance.registry import codec, wire
-from glance.registry.codec import FLAG, INTEGER, TEXT, WORDS, Codec, Slot, listing, optional, pair
+from glance.registry.codec import FLAG, INTEGER, NUMBER, TEXT, WORDS, Codec, Slot, listing, optional, pair
 
 R = TypeVar("R")
 
@@ -96,6 +96,7 @@ IMAGES_ACTIVATE = Operation(
     "images", "activate", "POST", "/images/{image_id}/activate", (Slot("location", optional(wire.LOCATION)), Slot("size", INTEGER)), _IMAGE
 )
 IMAGES_DELETE = Operation("images", "delete", "DELETE", "/images/{image_id}", (Slot("delayed", FLAG, default=False),), _IMAGE)
+IMAGES_RESTORE = Operation("images", "restore", "POST", "/images/{image_id}/restore", (), _IMAGE)
 IMAGES_USAGE = Operation("images", "usage", "GET", "/usage", (), Slot("usage", wire.USAGE), repeatable=True)
 
 UPLOADS_START = Operation("uploads", "start", "POST", "/uploads", (Slot("upload", wire.UPLOAD), Slot("status", wire.HELD)), _IMAGE)
@@ -114,7 +115,33 @@ UPLOADS_RESERVE = Operation(
 )
 UPLOADS_FINISH = Operation("uploads", "finish", "POST", "/images/{image_id}/uploads/{attempt}/finish", (Slot("data", wire.STORED_DATA),), _IMAGE)
 UPLOADS_ABANDON = Operation(
-    "uploads", "abandon", "POST", "/images/{image_id}/uploads/{attempt}/abandon", (Slot("status", TEXT),), _HELD, for_caller=False
+    "uploads",
+    "abandon",
+    "POST",
+    "/images/{image_id}/uploads/{attempt}/abandon",
+    (Slot("status", TEXT), Slot("reason", TEXT, default="")),
+    _HELD,
+    for_caller=False,
+)
+UPLOADS_FAIL = Operation(
+    "uploads",
+    "fail",
+    "POST",
+    "/images/{image_id}/uploads/{attempt}/fail",
+    (Slot("reason", TEXT),),
+    _NOTHING,
+    repeatable=True,
+    for_caller=False,
+)
+UPLOADS_LAST_FAILURE = Operation(
+    "uploads",
+    "last_failure",
+    "GET",
+    "/images/{image_id}/last-failure",
+    (),
+    Slot("failure", optional(wire.FAILURE)),
+    repeatable=True,
+    for_caller=False,
 )
 UPLOADS_LEASES = Operation("uploads", "leases", "GET", "/uploads", (), Slot("uploads", listing(_LEASE)), repeatable=True, for_caller=False)
 UPLOADS_TAKE_OVER = Operation(
@@ -127,6 +154,9 @@ UPLOADS_TAKE_OVER = Operation(
     for_caller=False,
 )
 
+LOCATIONS_CONDEMN = Operation(
+    "locations", "condemn", "POST", "/locations/condemn", (Slot("seconds", NUMBER),), _NOTHING, repeatable=True, for_caller=False
+)
 LOCATIONS_CONDEMNED = Operation(
     "locations", "condemned", "GET", "/locations/condemned", (), Slot("locations", listing(_CONDEMNED)), repeatable=True, for_caller=False
 )
@@ -164,6 +194,17 @@ MEMBERS_ANSWER = Operation("members", "answer", "POST", "/images/{image_id}/memb
 MEMBERS_REMOVE = Operation("members", "remove", "DELETE", "/images/{image_id}/members/{member}", (), _NOTHING)
 MEMBERS_SHARED_WITH = Operation("members", "shared_with", "GET", "/shared-images/{member}", (), Slot("shared_images", _MEMBERS), repeatable=True)
 
+DUTIES_TAKE = Operation(
+    "duties",
+    "take",
+    "POST",
+    "/duties/take",
+    (Slot("name", TEXT), Slot("worker", TEXT), Slot("instead_of", TEXT, default="")),
+    Slot("worker", TEXT),
+    repeatable=True,
+    for_caller=False,
+)
+
 OPERATIONS: tuple[Operation[Any], ...] = (
     IMAGES_CREATE,
     IMAGES_GET,
@@ -171,14 +212,18 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     IMAGES_UPDATE,
     IMAGES_ACTIVATE,
     IMAGES_DELETE,
+    IMAGES_RESTORE,
     IMAGES_USAGE,
     UPLOADS_START,
     UPLOADS_RENEW,
     UPLOADS_RESERVE,
     UPLOADS_FINISH,
+    UPLOADS_FAIL,
     UPLOADS_ABANDON,
+    UPLOADS_LAST_FAILURE,
     UPLOADS_LEASES,
     UPLOADS_TAKE_OVER,
+    LOCATIONS_CONDEMN,
     LOCATIONS_CONDEMNED,
     LOCATIONS_ERASED,
     LOCATIONS_MARK,
@@ -188,4 +233,5 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     MEMBERS_ANSWER,
     MEMBERS_REMOVE,
     MEMBERS_SHARED_WITH,
+    DUTIES_TAKE,
 )

@@ -7,6 +7,7 @@ once for everybody.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 WSGIApplication = Any
@@ -16,14 +17,24 @@ _OPEN = "glance.open_registry_app"
 
 
 class Composition:
-    """The outermost application. ``confirmed`` refuses requests without identity, ``open_to_all`` takes them for an administrator's."""
+    """The outermost application. ``confirmed`` refuses requests without identity, ``open_to_all`` takes them for an administrator's. ``probes``
+    answer for paths of their own, also to whoever does not know the secret."""
 
-    def __init__(self, pipeline: WSGIApplication, *, confirmed: WSGIApplication, open_to_all: WSGIApplication) -> None:
+    def __init__(
+        self,
+        pipeline: WSGIApplication,
+        *,
+        confirmed: WSGIApplication,
+        open_to_all: WSGIApplication,
+        probes: Mapping[str, WSGIApplication] = MappingProxyType({}),
+    ) -> None:
         self._pipeline = pipeline
+        self._probes = probes
         self._added = {_CONFIRMED: confirmed, _OPEN: open_to_all}
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        answer: Iterable[bytes] = self._pipeline(environ | self._added, start_response)
+        environ |= self._added  # in place: the server reads what the application leaves there
+        answer: Iterable[bytes] = self._probes.get(environ["PATH_INFO"], self._pipeline)(environ, start_response)
         return answer
 
 
@@ -39,7 +50,15 @@ def context(global_conf: Mapping[str, str], **local_conf: str) -> Any:  # noqa: 
 
 def unauthenticated_context(global_conf: Mapping[str, str], **local_conf: str) -> Any:  # noqa: ARG001
     """paste.filter_factory: a request without identity is an administrator's."""
-    return lambda application: lambda environ, start_response: application({**environ, _CONFIRMED: environ[_OPEN]}, start_response)
+
+    def make_filter(application: WSGIApplication) -> WSGIApplication:
+        def opened(environ: dict[str, Any], start_response: Any) -> Any:
+            environ[_CONFIRMED] = environ[_OPEN]
+            return application(environ, start_response)
+
+        return opened
+
+    return make_filter
 
 
 def classic_registry(global_conf: Mapping[str, str], **local_conf: str) -> WSGIApplication:

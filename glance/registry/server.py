@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hmac
 import logging
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -21,6 +20,7 @@ from glance.context import PLAIN_REQUEST_ID, RequestContext, from_headers, unaut
 from glance.interfaces import Registry
 from glance.model import query
 from glance.model.image import Image, Location
+from glance.model.metrics import ROUTE
 from glance.registry import codec, operations, wire
 from glance.registry.operations import OPERATIONS, Operation
 
@@ -68,13 +68,14 @@ class RegistryApp:
         self._secret = secret.encode() if secret else None
         self._anonymous_is_admin = anonymous_is_admin
         self._parse = partial(query.parse, default_limit=default_limit, max_limit=max_limit, id_format=id_format)
-        self._routes: list[tuple[str, re.Pattern[str], Handler]] = [
-            ("GET", operations.pattern("/(images/?)?"), partial(self._list, wire.dump_brief)),
-            ("GET", operations.pattern("/images/detail"), partial(self._list, wire.IMAGE.dump)),
-            ("PUT", operations.pattern("/images/{image_id}"), self._put_image),
-            ("PUT", operations.pattern("/images/{image_id}/members/{member}"), self._put_member),
-            *((row.verb, operations.pattern(row.path), partial(self._operate, row)) for row in OPERATIONS),
+        routes: list[tuple[str, str, Handler]] = [
+            ("GET", "/(images/?)?", partial(self._list, wire.dump_brief)),
+            ("GET", "/images/detail", partial(self._list, wire.IMAGE.dump)),
+            ("PUT", "/images/{image_id}", self._put_image),
+            ("PUT", "/images/{image_id}/members/{member}", self._put_member),
+            *((row.verb, row.path, partial(self._operate, row)) for row in OPERATIONS),
         ]
+        self._routes = [(verb, path, operations.pattern(path), handle) for verb, path, handle in routes]
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         answer = self._respond(webob.Request(environ))
@@ -103,14 +104,15 @@ class RegistryApp:
         return self._secret is None or hmac.compare_digest(given.encode("latin-1"), self._secret)
 
     def _dispatch(self, request: webob.Request, path: str) -> webob.Response:
-        found = [(verb, match, handle) for verb, pattern, handle in self._routes if (match := pattern.fullmatch(path))]
+        found = [(verb, template, match, handle) for verb, template, pattern, handle in self._routes if (match := pattern.fullmatch(path))]
         if not found:
             raise errors.NotFound(reason="The registry has no such path.")
-        for verb, match, handle in found:
+        for verb, template, match, handle in found:
             if verb == request.method:
+                request.environ[ROUTE] = template
                 return handle(request, self._context(request), match.groupdict())
         answer = _text("The method is not allowed here.", 405)
-        answer.allow = sorted({verb for verb, _match, _handle in found})
+        answer.allow = sorted({verb for verb, _template, _match, _handle in found})
         return answer
 
     def _context(self, request: webob.Request) -> RequestContext:

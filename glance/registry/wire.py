@@ -18,6 +18,7 @@ from glance.model.image import (
     SORT_KEYS,
     Condition,
     Direction,
+    Failure,
     Held,
     Image,
     ImageChanges,
@@ -90,6 +91,7 @@ UPLOAD = record(
     Slot("reserved", INTEGER, default=0),
 )
 HELD = one_of(*get_args(Held))
+FAILURE = record(Failure, Slot("at", TIME), Slot("status", TEXT), Slot("reason", TEXT), Slot("request_id", TEXT))
 USAGE = record(Usage, *(Slot(measure, INTEGER) for measure in MEASURES))
 STORED_DATA = record(
     StoredData,

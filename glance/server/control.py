@@ -31,9 +31,12 @@ from pathlib import Path
 from glance.errors import ConfigurationError
 from glance.server.pidfile import PidFile, Process
 
-SERVERS = ("api", "registry")
+SERVERS = ("api", "registry", "scrubber")
+#: What "all" stands for: the service erases by itself what a scrubber would.
+ALL = ("api", "registry")
 PID_DIR = Path("/var/run/glance")
 
+_SCRUBBER = "glance-scrubber"
 _STOP_SECONDS = 15
 _SETTLE_SECONDS = 1.0  # a server that lives that long was started
 _POLL_SECONDS = 0.1
@@ -58,8 +61,8 @@ class Server:
     def named(cls, short: str, pid_file: Path, config: Sequence[Path], options: Sequence[str]) -> Server:
         """The server glance-``short``; a configuration that is a directory stands for the server's own file in it."""
         name = f"glance-{short}"
-        files = tuple(path / f"{name}.conf" if path.is_dir() else path for path in config)
-        return cls(name, PidFile(pid_file, name), files, tuple(options))
+        files = [file for path in config for file in (_files_in(path, name) if path.is_dir() else [path])]
+        return cls(name, PidFile(pid_file, name), tuple(files), tuple(options))
 
     def line(self, verb: str) -> str:
         """What is said when the server is started: ``Starting glance-api with /etc/glance/glance-api.conf``."""
@@ -68,7 +71,8 @@ class Server:
 
     def command(self) -> list[str]:
         """The argument list that runs the server in the foreground. Raises FileNotFoundError where there is no such program."""
-        return [_find(self.name), *(f"--config-file={path}" for path in self.config_files), *self.options]
+        always = ["--daemon"] if self.name == _SCRUBBER else []
+        return [_find(self.name), *(f"--config-file={path}" for path in self.config_files), *self.options, *always]
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,12 @@ class _Launched:
         """False once another command removed the pid file: then the end of this server is meant."""
         process = self.server.pid_file.read()
         return process is not None and process.pid == self.child.pid
+
+
+def _files_in(directory: Path, name: str) -> list[Path]:
+    """The configuration of a server in a directory: a file of its own; of the scrubber also that of glance-api, before its own where it has one."""
+    own = directory / f"{name}.conf"
+    return [directory / "glance-api.conf", *([own] if own.is_file() else [])] if name == _SCRUBBER else [own]
 
 
 def run(command: str, servers: Sequence[Server], manner: Manner) -> int:
@@ -146,6 +156,10 @@ def _restart(servers: Sequence[Server], manner: Manner) -> int:
 def _reload(servers: Sequence[Server], _manner: Manner) -> int:
     if not _configured(servers):
         return 1
+    for server in servers:
+        if server.name == _SCRUBBER:
+            _complain(f"Reload of {server.name} not supported")
+            return 1
     told = [server for server in servers if _signal(server, signal.SIGHUP, forget=False)]
     for server in told:
         _say(server.line("Starting"))

@@ -20,11 +20,18 @@ def bind(settings: ServerSettings, patience: float = 30) -> socket.socket:
 
     An address in use is tried again for ``patience`` seconds. Raises ConfigurationError.
     """
-    place = f"{settings.bind_host}:{settings.bind_port}"
+    return _bind(settings.bind_host, settings.bind_port, settings, patience)
+
+
+def bind_side(settings: ServerSettings, patience: float = 30) -> socket.socket | None:
+    """The same for the side address, None where there is none."""
+    return None if settings.side_port is None else _bind(settings.side_host, settings.side_port, settings, patience)
+
+
+def _bind(host: str, port: int, settings: ServerSettings, patience: float) -> socket.socket:
+    place = f"{host}:{port}"
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.bind_host or None, settings.bind_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except OSError as error:
         raise errors.ConfigurationError(reason=f"Could not bind to {place}: {error.strerror}") from error
     sock = socket.socket(family, kind, protocol)

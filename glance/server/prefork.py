@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import select
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 from time import monotonic
 
 from glance import errors
-from glance.server.listening import bind, raise_file_limit, tls_context
+from glance.server.listening import bind, bind_side, raise_file_limit, tls_context
 from glance.server.loads import Loads
 from glance.server.settings import Service, check_reload
 from glance.server.signals import SignalPipe
 from glance.server.worker import RETIRE, Worker, log_failed_reload
+from glance.tallies import Tallies
 
 LOG = logging.getLogger(__name__)
 
@@ -31,30 +33,31 @@ _LONGEST_PAUSE = 30.0
 _GRACE = 5.0
 
 
-def serve(load: Callable[[], Service]) -> int:
+def serve(load: Callable[[], Service], tallies: Tallies | None = None) -> int:
     """Serves what ``load`` makes until SIGTERM or SIGINT, and returns the exit status. SIGHUP loads anew, without dropping a request.
 
-    ``load`` is called in the parent process, before anything else, and must leave no threads and no connections. Raises ConfigurationError when
-    the first one does, or when the address cannot be bound.
+    ``load`` is called in the parent process, before anything else, and must leave no threads and no connections. ``tallies`` are what its
+    services count with. Raises ConfigurationError when the first one does, or when an address cannot be bound.
     """
     service = load()
     tls_context(service.settings)
     raise_file_limit()
     os.umask(_UMASK)
-    listener = bind(service.settings)
+    listener, side = bind(service.settings), bind_side(service.settings)
     if service.settings.workers == 0:
-        return Worker(service, listener, reload=load).run()
-    return Parent(load, service, listener).run()
+        return Worker(service, listener, reload=load, side=side).run()
+    return Parent(load, service, listener, side, tallies or Tallies()).run()
 
 
 @dataclass(slots=True)
 class Child:
-    """A worker process. ``ready`` is the pipe on which it reports that it serves."""
+    """A worker process. ``ready`` is the pipe on which it reports that it serves, ``slot`` where it counts."""
 
     pid: int
     generation: int
     index: int
     ready: int
+    slot: int
     serving: bool = False
     retired: bool = False
     since: float = 0.0
@@ -63,10 +66,12 @@ class Child:
 class Parent:
     """Keeps as many workers of the newest generation as configured; older ones retire once these are ready."""
 
-    def __init__(self, load: Callable[[], Service], service: Service, listener: socket.socket) -> None:
+    def __init__(self, load: Callable[[], Service], service: Service, listener: socket.socket, side: socket.socket | None, tallies: Tallies) -> None:
         self._load = load
         self._service = service
         self._listener = listener
+        self._side = side
+        self._tallies = tallies
         self._generation = 0
         self._loads = Loads(service.settings.workers)
         self._children: dict[int, Child] = {}
@@ -110,22 +115,29 @@ class Parent:
             self._delay_start()
 
     def _fork(self, index: int) -> None:
+        slot = self._free_slot()
         reader, writer = os.pipe()
         # A signal that comes before the child has its own pipe must neither be lost nor be taken for the parent's.
         signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
         try:
             pid = os.fork()
             if pid == 0:
-                self._be_worker(index, reader, writer)
+                self._be_worker(index, slot, reader, writer)
         except OSError:
             os.close(reader)
             raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
             os.close(writer)
-        self._children[pid] = Child(pid, self._generation, index, reader, since=monotonic())
+        self._children[pid] = Child(pid, self._generation, index, reader, slot, since=monotonic())
 
-    def _be_worker(self, index: int, reader: int, writer: int) -> None:
+    def _free_slot(self) -> int:
+        taken = {child.slot for child in self._children.values()}
+        slot = next(number for number in itertools.count() if number not in taken)
+        self._tallies.reserve(slot)
+        return slot
+
+    def _be_worker(self, index: int, slot: int, reader: int, writer: int) -> None:
         """In the child; does not return."""
         status = 1
         try:
@@ -136,7 +148,8 @@ class Parent:
             for child in self._children.values():
                 os.close(child.ready)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
-            worker = Worker(self._service, self._listener, loads=self._loads, index=index, lifeline=self._lifeline)
+            self._tallies.enter(slot)
+            worker = Worker(self._service, self._listener, loads=self._loads, index=index, lifeline=self._lifeline, side=self._side)
             status = worker.run(ready=lambda: _report(writer))
         except errors.GlanceError as error:
             LOG.error("A worker could not start: %s", error.message)
@@ -167,6 +180,7 @@ class Parent:
                 continue
             del self._children[pid]
             os.close(child.ready)
+            self._tallies.leave(child.slot)
             if not child.retired:
                 self._note_death(child, os.waitstatus_to_exitcode(status))
 
@@ -208,6 +222,8 @@ class Parent:
     def _end(self) -> None:
         """Lets the workers finish their requests; kills those that do not end."""
         self._listener.close()
+        if self._side is not None:
+            self._side.close()
         for child in self._children.values():
             child.retired = True
             os.kill(child.pid, signal.SIGTERM)

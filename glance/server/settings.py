@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
-from wsgiref.types import WSGIApplication
+from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from glance import errors
 
@@ -20,7 +21,8 @@ class ServerSettings:
     ``workers`` 0 serves in one process. ``bind_port`` 0 lets the system pick; the log names the port. ``header_timeout`` is for a whole request
     head, ``client_socket_timeout`` for a pause within a body or an answer. Headers under ``single_header_prefixes`` may be spelled with ``_``
     and come once; all other names with ``_`` are dropped. ``threads`` is the number of requests that a worker carries out at a time; of these
-    ``concurrent_calls`` are in the application at a time, if they do not stay long: 1 suits one that computes more than it waits.
+    ``concurrent_calls`` are in the application at a time, if they do not stay long: 1 suits one that computes more than it waits. The service's
+    ``side`` is served at ``side_host`` and ``side_port``, None for nowhere.
     """
 
     name: str = "glance-api"
@@ -44,6 +46,8 @@ class ServerSettings:
     drain_timeout: float = 300
     threads: int = 1000
     concurrent_calls: int | None = None
+    side_host: str = "127.0.0.1"
+    side_port: int | None = None
 
     def __post_init__(self) -> None:
         if bool(self.cert_file) != bool(self.key_file):
@@ -61,6 +65,8 @@ def check_reload(old: ServerSettings, new: ServerSettings) -> None:
     protects it: the settings for one address are not used on another."""
     if (old.bind_host, old.bind_port) != (new.bind_host, new.bind_port):
         raise errors.ConfigurationError(reason="Another address, bind_host or bind_port, needs a restart.")
+    if (old.side_host, old.side_port) != (new.side_host, new.side_port):
+        raise errors.ConfigurationError(reason="Another address in [metrics] needs a restart.")
 
 
 class Service(Protocol):
@@ -71,6 +77,14 @@ class Service(Protocol):
 
     @property
     def settings(self) -> ServerSettings: ...
+
+    @property
+    def side(self) -> WSGIApplication | None:
+        """What is served at the side address, where the settings name one."""
+
+    @property
+    def observed(self) -> Callable[[WSGIEnvironment, int, float], None] | None:
+        """Called after each answer, with the environ as the application left it, the status, and the seconds from its head to its end."""
 
     def started(self) -> None:
         """Called in each worker process, before its first request."""

@@ -12,12 +12,13 @@ import socket
 import ssl
 import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import TypeVar
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -31,6 +32,7 @@ from glance.server.http import Refused, find_head_end
 from glance.server.listening import connection_limit, tls_context, url_of
 from glance.server.loads import Loads
 from glance.server.settings import Service, check_reload
+from glance.server.side import SideServer
 from glance.server.signals import SignalPipe
 from glance.server.threads import ThreadPool
 from glance.server.wsgi import Outcome, Site
@@ -63,7 +65,8 @@ class Generation:
 
 
 class Worker:
-    """Serves on ``listener`` until a signal ends it, or ``lifeline`` (a pipe from the parent) closes. ``reload`` answers SIGHUP."""
+    """Serves on ``listener`` until a signal ends it, or ``lifeline`` (a pipe from the parent) closes. ``reload`` answers SIGHUP; the
+    service's side is served on ``side``."""
 
     def __init__(
         self,
@@ -74,12 +77,14 @@ class Worker:
         index: int = 0,
         lifeline: int | None = None,
         reload: Callable[[], Service] | None = None,
+        side: socket.socket | None = None,
     ) -> None:
         self._listener = listener
         self._loads = loads or Loads(1)
         self._index = index
         self._lifeline = lifeline
         self._reload = reload
+        self._side = SideServer(side, self._watched) if side is not None else None
         self._generation = self._make_generation(service)
         self._pool = ThreadPool(service.settings.threads)
         self._limit = connection_limit()
@@ -103,11 +108,15 @@ class Worker:
         for task in (partial(self._watch_signals, signals), self._take_returned, self._watch_parent):
             eventlet.spawn_n(task)
         accepting = eventlet.spawn(self._accept)
+        if self._side is not None:
+            self._side.start()
         if ready is not None:
             ready()
         self._stop.wait()
         accepting.kill()
         self._listener.close()
+        if self._side is not None:
+            self._pool.submit(self._side.stop)  # nobody may take this process for ready any more
         self._drain()
         self._generation.service.stopped()
         LOG.info("(%d) wsgi exited", os.getpid())
@@ -115,7 +124,15 @@ class Worker:
 
     def _make_generation(self, service: Service) -> Generation:
         address = self._listener.getsockname()[:2]
-        return Generation(service, Site(service.app, service.settings, address), tls_context(service.settings))
+        return Generation(service, Site(service.app, service.settings, address, service.observed), tls_context(service.settings))
+
+    def _watched(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """What those are told who ask at the side address."""
+        side = self._generation.service.side
+        if side is None:
+            start_response("404 Not Found", [])
+            return []
+        return side(environ, start_response)
 
     # Signals and the end
 

@@ -37,10 +37,17 @@ class Outcome(Enum):
 
 
 class Site:
-    """An application at an address: what is equal for all of its requests."""
+    """An application at an address: what is equal for all of its requests. ``observed``: that of ``Service``."""
 
-    def __init__(self, app: WSGIApplication, settings: ServerSettings, address: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        app: WSGIApplication,
+        settings: ServerSettings,
+        address: tuple[str, int],
+        observed: Callable[[WSGIEnvironment, int, float], None] | None = None,
+    ) -> None:
         self._app = app
+        self._observed = observed
         self._settings = settings
         self._turns = Turns(settings.concurrent_calls)
         self.rules = HeadRules(
@@ -102,11 +109,15 @@ class Site:
         before_first = proceed if head.expects_continue else None
         body = ChunkedBody(conn, before_first) if head.chunked else LengthBody(conn, head.length, before_first)
         answer = Answer(conn, head, body, lambda: self._settings.http_keepalive and may_keep())
+        environ = self._make_environ(conn, head, body)
         try:
-            complete = self._run(answer, head, self._make_environ(conn, head, body))
+            complete = self._run(answer, head, environ)
         except PeerGone:
             complete = False
-        _log_access(conn, head.method, head.target, answer, monotonic() - started)
+        seconds = monotonic() - started
+        _log_access(conn, head.method, head.target, answer, seconds)
+        if self._observed is not None:
+            self._observed(environ, answer.code, seconds)
         if not complete:
             return Outcome.CUT
         if not answer.keep_alive:

@@ -13,7 +13,7 @@ from glance.interfaces import Blob, OpenFile, Stores
 from glance.model.events import ImageDamaged
 from glance.model.image import Image, Location
 from glance.model.stores import StoreTraits
-from glance.service import Services
+from glance.service import Services, failures
 from glance.stream import Digest
 
 LOG = logging.getLogger(__name__)
@@ -126,6 +126,7 @@ class Copies:
         """Notes why a copy is not, or no longer, read."""
         self._failures.append(error)
         store = self.name_of(location)
+        failures.note(self._services, store, "read", error)
         level = logging.ERROR if isinstance(error, errors.ImageDataDamaged) else logging.WARNING
         LOG.log(level, "The copy of image %s in store '%s' cannot be read: %s", self.image.id, store, error)
         if isinstance(error, errors.ImageDataMissing | errors.ImageDataDamaged) and self._mark(location, damaged=True):
@@ -167,6 +168,7 @@ class Reading:
         self._sources: list[Location] = []
         self._comparison = None if offset or length is not None else copies.comparison()
         self.length = self._blob.length
+        self.store = copies.name_of(self._location)
         self.file: OpenFile | None = None if self._comparison and copies.must_compare(self._location) else self._blob.file
 
     def _expected(self) -> int | None:

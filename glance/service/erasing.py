@@ -7,7 +7,7 @@ import logging
 from glance import errors
 from glance.context import RequestContext, unauthenticated
 from glance.model.image import Location
-from glance.service import Services
+from glance.service import Services, failures
 
 LOG = logging.getLogger(__name__)
 
@@ -21,6 +21,7 @@ def erase_condemned(services: Services, image_id: str, location: Location, ctx: 
         if location.id is not None:
             services.registry.locations.erased(location.id)
     except errors.GlanceError as error:
+        failures.note(services, location.store, "delete", error)
         LOG.warning("The data of deleted image %s in store %s cannot be erased yet: %s", image_id, location.store, error.code)
         return False
     return True

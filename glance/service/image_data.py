@@ -93,7 +93,7 @@ def open_data(
         return None
     locations = copies.in_reading_order(services.stores, image.active_locations, prefer)
     reading = copies.Reading(copies.Copies(services, ctx, image, locations), offset, length)
-    return _Told(reading, lambda sent: services.notifier.emit(ctx, ImageSent(image, sent, reading.length, ctx.user, ctx.project)))
+    return _Told(reading, lambda sent: services.notifier.emit(ctx, ImageSent(image, sent, reading.length, ctx.user, ctx.project, reading.store)))
 
 
 def _check_preference(services: Services, ctx: RequestContext, image: Image, prefer: Sequence[str]) -> None:

@@ -5,43 +5,72 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from glance import errors
 from glance.context import RequestContext, unauthenticated
-from glance.model.image import Upload
+from glance.model import metrics
+from glance.model.events import ImageActivated
+from glance.model.image import Location, Upload
 from glance.model.status import DELETED
-from glance.service import Services
+from glance.service import Services, reasons
 from glance.service.erasing import erase_condemned
 
 LOG = logging.getLogger(__name__)
 
 
-def recover(services: Services, is_dead: Callable[[str], bool]) -> int:
-    """Repairs everything that can be and returns how many things that were. ``is_dead`` tells whether a worker has certainly ended."""
+def recover(
+    services: Services,
+    is_dead: Callable[[str], bool],
+    may_go_on: Callable[[], bool] = lambda: True,
+    *,
+    scrub_time: float | None = None,
+    threads: int = 1,
+) -> int:
+    """Repairs everything that can be and returns how many things that were.
+
+    ``is_dead`` tells whether a worker has certainly ended. ``may_go_on`` is asked before each step, and after a no nothing is done. Deletes that were
+    delayed end after ``scrub_time`` seconds, None for never. As many ``threads`` erase data at the same time.
+    """
+    if not may_go_on():
+        return 0
+    if scrub_time is not None:
+        services.registry.locations.condemn(scrub_time)
     repaired = 0
     for upload, expired in services.registry.uploads.leases():
-        if expired or is_dead(upload.worker):
+        if (expired or is_dead(upload.worker)) and may_go_on():
             repaired += _reclaim(services, upload)
-    for image_id, location in services.registry.locations.condemned():
-        repaired += erase_condemned(services, image_id, location)
-    return repaired
+
+    def erase(condemned: tuple[str, Location]) -> bool:
+        return may_go_on() and erase_condemned(services, *condemned)
+
+    with ThreadPoolExecutor(threads) as pool:
+        each = pool.map if threads > 1 else map
+        return repaired + sum(each(erase, services.registry.locations.condemned()))
 
 
-def sweep(services: Services) -> int:
-    """Erases staged data whose image is not there, and returns of how many images. ``recover`` finds what we left; this finds what only the
-    directory knows of: data staged since the copy from which a database was restored, or left by another program (spec-v2 3.4)."""
+def sweep(services: Services, may_go_on: Callable[[], bool] = lambda: True) -> int:
+    """Erases staged data whose image is not there, and returns of how many images; ``may_go_on`` as for ``recover``, which finds what we left. This
+    finds what only the directory knows of: data staged since the copy from which a database was restored, or left by another program (spec-v2 3.4).
+    """
     staging = services.stores.staging
     swept = 0
     try:
         for image_id in staging.held():
-            if _is_gone(services, image_id):
+            if may_go_on() and _is_gone(services, image_id):
                 staging.discard(unauthenticated(), image_id)
                 LOG.info("Staged data of image %s, which is not there, are erased", image_id)
                 swept += 1
     except (errors.StoreUnavailable, errors.StoreWriteDenied) as error:
         LOG.warning("Staged data without image cannot be erased: %s", error.code)
     return swept
+
+
+def restore(services: Services, image_id: str) -> None:
+    """Makes a deleted image active again whose data are still kept. Raises Conflict, ImageNotFound, ProjectQuotaExceeded."""
+    image = services.registry.images.restore(unauthenticated(), image_id)
+    services.notifier.emit(unauthenticated(), ImageActivated(image))
 
 
 def _is_gone(services: Services, image_id: str) -> bool:
@@ -71,6 +100,8 @@ def _reclaim(services: Services, upload: Upload) -> bool:
     except errors.GlanceError as error:
         LOG.warning("What upload %s of image %s left cannot be erased yet: %s", upload.attempt, upload.image_id, error.code)
         return False
-    services.registry.uploads.abandon(upload.image_id, claim, upload.on_failure)
+    services.registry.uploads.abandon(upload.image_id, claim, upload.on_failure, reasons.INTERRUPTED)
+    if services.tallies is not None:
+        services.tallies.count(metrics.LEASES_EXPIRED.name)
     LOG.info("Upload %s of image %s had died; the image is %s", upload.attempt, upload.image_id, upload.on_failure)
     return True

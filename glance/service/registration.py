@@ -17,7 +17,7 @@ from glance.model.events import ImageActivated
 from glance.model.image import Image, ImageChanges, Location, LocationChange, StoredData, Upload
 from glance.model.locations import StatedHashes
 from glance.model.status import ACTIVE, COMPLETE, IMPORTING, QUEUED
-from glance.service import Services, images
+from glance.service import Services, images, reasons
 from glance.service.authorize import authorize_change, check_may_change
 from glance.service.data_sources import check_formats
 from glance.service.locations import point_to
@@ -85,9 +85,9 @@ class _Takeover:
             self.services.notifier.emit(self.ctx, ImageActivated(active))
         except errors.GlanceError as error:
             LOG.warning("Image %s does not get the data at its location: %s", self.image.id, error)
-            self._abandon()
-        except BaseException:
-            self._abandon()
+            self._abandon(error)
+        except BaseException as error:
+            self._abandon(error)
             raise
         finally:
             self.services.leases.release(self.attempt)
@@ -104,9 +104,9 @@ class _Takeover:
             raise measured.refusal
         return StoredData(self.location, measured.size, measured.digests["md5"], measured.virtual_size, algorithm, measured.digests[algorithm])
 
-    def _abandon(self) -> None:
+    def _abandon(self, failure: BaseException) -> None:
         try:
-            self.services.registry.uploads.abandon(self.image.id, self.attempt, QUEUED)
+            self.services.registry.uploads.abandon(self.image.id, self.attempt, QUEUED, reasons.sentence(failure))
         except errors.GlanceError as error:
             LOG.warning("Image %s stays importing until recovery finds it: %s", self.image.id, error.code)
 

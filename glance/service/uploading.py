@@ -12,7 +12,7 @@ from glance.context import RequestContext
 from glance.interfaces import ListsReaders, Store, Tap
 from glance.model.events import ImageActivated, ImagePrepared, ImageUploaded, ImageUploadFailed
 from glance.model.image import Held, Image, Location, OnFailure, StoredData, Upload
-from glance.service import Services, readers
+from glance.service import Services, failures, readers, reasons
 from glance.service.reserving import Reservation
 from glance.stream import Count, Digest, Limit, flow
 
@@ -76,7 +76,7 @@ class Uploading:
             )
             image = self._finish(data)
         except Exception as error:
-            notifier.emit(self.ctx, ImageUploadFailed(self.image.id, _reason(error)))
+            notifier.emit(self.ctx, ImageUploadFailed(self.image.id, reasons.sentence(error)))
             raise
         finally:
             self.services.leases.release(self.upload.attempt)
@@ -101,10 +101,12 @@ class Uploading:
     def _add(self, chunks: Iterator[bytes], length: int | None) -> Location:
         try:
             return self.target.add(replace(self.ctx, project=self.image.owner), self.image.id, chunks, length)
-        except errors.UploadLeftBehind:
-            raise  # the attempt stays on record, so that recovery finds it
-        except BaseException:
-            self._abandon(self.upload.attempt)
+        except BaseException as error:
+            failures.note(self.services, self.target.name, "write", error)
+            if isinstance(error, errors.UploadLeftBehind):
+                self._leave(error)
+            else:
+                self._abandon(self.upload.attempt, error)
             raise
 
     def _tell_readers(self) -> None:
@@ -121,13 +123,13 @@ class Uploading:
     def _finish(self, data: StoredData) -> Image:
         try:
             return self.services.registry.uploads.finish(self.ctx, self.image.id, self.upload.attempt, data)
-        except errors.GlanceError:
-            finished = self._undo(data)
+        except errors.GlanceError as error:
+            finished = self._undo(data, error)
             if finished is None:
                 raise
             return finished
 
-    def _undo(self, data: StoredData) -> Image | None:
+    def _undo(self, data: StoredData, failure: errors.GlanceError) -> Image | None:
         """Erases stored data, unless the registry did record them and only its answer was lost: then returns the image.
 
         A fresh attempt goes on record first. From then on the old one can never be finished, however late its request arrives, and a crash
@@ -147,12 +149,19 @@ class Uploading:
             LOG.warning("The data of the failed upload %s of image %s is left to recovery: %s", self.upload.attempt, self.image.id, error.code)
             return None
         if taken_over:
-            self._abandon(fence)
+            self._abandon(fence, failure)
         return None
 
-    def _abandon(self, attempt: str) -> None:
+    def _leave(self, failure: BaseException) -> None:
+        """The attempt stays on record, so that recovery finds what is left of it, and why."""
         try:
-            self.services.registry.uploads.abandon(self.image.id, attempt, self.upload.on_failure)
+            self.services.registry.uploads.fail(self.image.id, self.upload.attempt, reasons.sentence(failure))
+        except errors.GlanceError as error:
+            LOG.warning("Why the upload of image %s failed is not on record: %s", self.image.id, error.code)
+
+    def _abandon(self, attempt: str, failure: BaseException) -> None:
+        try:
+            self.services.registry.uploads.abandon(self.image.id, attempt, self.upload.on_failure, reasons.sentence(failure))
         except errors.GlanceError as error:
             LOG.warning("Image %s waits for recovery to end its upload: %s", self.image.id, error.code)
 
@@ -160,10 +169,3 @@ class Uploading:
 def _learned(data: Image | StoredData) -> tuple[object, ...]:
     """What tells the data of two attempts apart."""
     return data.size, data.checksum, data.os_hash_value
-
-
-def _reason(error: Exception) -> str:
-    """What consumers of notifications are told of an error: not the address of external data, which an error about it may name."""
-    if not isinstance(error, errors.GlanceError):
-        return "an internal error"
-    return error.code if "://" in error.message else error.message

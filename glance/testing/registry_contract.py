@@ -16,10 +16,13 @@ class TestSqlRegistry(RegistryContract):
 from __future__ import annotations
 
 from glance.testing.registry_rules.deletes import DeleteRules
+from glance.testing.registry_rules.duties import DutyRules
+from glance.testing.registry_rules.failures import FailureRules
 from glance.testing.registry_rules.images import ImageRules
 from glance.testing.registry_rules.lists import ListRules
 from glance.testing.registry_rules.locations import LocationRules
 from glance.testing.registry_rules.members import MemberRules
+from glance.testing.registry_rules.restores import RestoreRules
 from glance.testing.registry_rules.scene import Advance, Clock
 from glance.testing.registry_rules.uploads import UploadRules
 from glance.testing.registry_rules.visibility import VisibilityRules
@@ -27,5 +30,7 @@ from glance.testing.registry_rules.visibility import VisibilityRules
 __all__ = ["Advance", "Clock", "RegistryContract"]
 
 
-class RegistryContract(ImageRules, ListRules, VisibilityRules, DeleteRules, UploadRules, LocationRules, MemberRules):
+class RegistryContract(
+    ImageRules, ListRules, VisibilityRules, DeleteRules, RestoreRules, UploadRules, FailureRules, LocationRules, MemberRules, DutyRules
+):
     """Every rule of ``glance.interfaces.Registry``."""

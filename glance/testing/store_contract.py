@@ -34,7 +34,7 @@ import pytest
 
 from glance import errors
 from glance.context import RequestContext
-from glance.interfaces import Blob, Store
+from glance.interfaces import Blob, Probed, Store
 from glance.model.image import Location
 
 Publish = Callable[[bytes], Location]
@@ -344,6 +344,17 @@ class StoreContract(ReadableStoreContract):
             with pytest.raises(error):
                 store.add(ctx, new_id(), pieces(noise(MIB)), MIB)
             assert monotonic() - begun < BOUNDED
+
+    def test_probe_while_the_place_works_leaves_nothing(self, store: Store, held: Callable[[], Sequence[str]]) -> None:
+        at_first = held()
+        if isinstance(store, Probed):
+            store.probe()
+        assert held() == at_first
+
+    def test_probe_when_the_place_cannot_be_reached_says_so(self, failing_adds: Sequence[tuple[Store, type[errors.GlanceError]]]) -> None:
+        for store in (store for store, error in failing_adds if error is errors.StoreUnavailable and isinstance(store, Probed)):
+            with pytest.raises((errors.Unavailable, errors.ConfigurationError)):
+                store.probe()
 
     def test_9_adds_of_several_ids_at_the_same_time_do_not_mix(self, store: Store, ctx: RequestContext) -> None:
         def add_and_read(seed: int) -> bool:

@@ -445,6 +445,7 @@ PROVOCATIONS: dict[type[GlanceError], tuple[Entry, Entry]] = {
     errors.StoreWriteDenied: both(_failing(errors.StoreWriteDenied(store="file"))),
     errors.RegistryUnavailable: both(_registry_gone),
     errors.DatabaseUnavailable: both(_database_gone),
+    errors.SchemaOutdated: never("only /readyz tells it"),
     errors.IdentityUnavailable: never("no version has been reached yet: test_keystone_trouble.py"),
     errors.ConfigurationError: never("ends a program at its start"),
     errors.ConfigurationMissing: never("ends a program at its start"),

@@ -285,7 +285,7 @@ def test_download_when_it_ends_then_the_bytes_taken_are_told_once(scene: Scene, 
         next(chunks, None)
     blob.close()
     blob.close()
-    assert scene.told.events == [ImageSent(image, taken * len(DATA), len(DATA), "gus", "guests")]
+    assert scene.told.events == [ImageSent(image, taken * len(DATA), len(DATA), "gus", "guests", "cheap")]
     assert scene.told.events[0].priority == priority
 
 

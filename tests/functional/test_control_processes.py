@@ -154,7 +154,7 @@ def reused(pid: int) -> str:
 
 USAGE = "usage: glance-control [options] SERVER COMMAND [CONFPATH]"
 COMMANDS = "start, stop, shutdown, restart, reload, force-reload, status"
-SERVERS = "Please specify all, or one of the servers: api, registry"
+SERVERS = "Please specify all, or one of the servers: api, registry, scrubber"
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,11 @@ def commands(heading: str) -> str:
 
 def here(script: str, directory: Path) -> str:
     """The commands for a directory and for ports of their own; after a start they wait until the service answers."""
-    api, registry = free_ports(2)
+    api, registry, metrics = free_ports(3)
     script = script.replace("setup --dir /srv/glance", f"setup --dir /srv/glance --api-port {api} --registry-port {registry}")
     wait = f"until curl --silent --output /dev/null http://127.0.0.1:{api}/versions; do sleep 0.1; done"
     script = re.sub(r"^(glance-control .* start .*)$", rf"\1\n{wait}", script, flags=re.MULTILINE)
-    return script.replace("/srv/glance", str(directory)).replace("9292", str(api))
+    return script.replace("/srv/glance", str(directory)).replace("9292", str(api)).replace("9293", str(metrics))
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,7 @@ def here(script: str, directory: Path) -> str:
         ("Nobody is asked", ["Start the service with:", "| ID "]),
         ("Tokens", ['{"images":[]', "| ID ", "alice  web"]),
         ("Users with passwords", ['{"images":[]', "| ID "]),
+        ("Metrics", ["[+]registry ok", "[+]store ok", "readyz check passed", 'glance_build_info{version="', 'route="other"']),
     ],
 )
 def test_commands_of_the_section_when_typed_then_the_clients_are_answered(tmp_path: Path, heading: str, outputs: list[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from glance.config import programs
-from glance.config.programs import API, MANAGE, REGISTRY
+from glance.config.programs import API, MANAGE, REGISTRY, SCRUBBER
 
 ROOT = Path(__file__).parents[2]
 GENERATED = runpy.run_path(str(ROOT / "tools/generate_reference.py"))["render"]()
@@ -23,13 +23,14 @@ def test_generated_file_then_is_up_to_date(path: Path) -> None:
 @pytest.mark.parametrize("program", [API, REGISTRY])
 def test_sample_then_loads_as_it_is_and_names_every_option_once(program: str, tmp_path: Path) -> None:
     sample = ROOT / f"etc/{program}.conf"
-    names = re.findall(r"^#(\w+) =", sample.read_text(), re.MULTILINE)
+    _, *parts = re.split(r"^\[(\w+)\]$", sample.read_text(), flags=re.MULTILINE)
+    names = [(group, name) for group, part in zip(parts[::2], parts[1::2], strict=True) for name in re.findall(r"^#(\w+) =", part, re.MULTILINE)]
 
     loaded = programs.load(program, ["--config-file", str(sample)])
 
     assert len(names) == len(set(names))
     for section in programs.SECTIONS[program]:
-        assert {option.dest for option in section.options} <= set(names)
+        assert {(section.group, option.dest) for option in section.options} <= set(names)
     assert loaded.warnings() == []
 
 
@@ -48,7 +49,7 @@ def test_sample_when_every_option_is_uncommented_then_it_still_says_the_defaults
         assert section.values(found) == section.values(expected)
 
 
-@pytest.mark.parametrize("program", [API, REGISTRY, MANAGE])
+@pytest.mark.parametrize("program", [API, REGISTRY, MANAGE, SCRUBBER])
 def test_option_then_has_a_help_that_is_a_sentence(program: str) -> None:
     for section in programs.SECTIONS[program]:
         for option in section.options:

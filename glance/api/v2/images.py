@@ -12,6 +12,7 @@ from glance.api.v2 import locations, patch, query, schemas, views
 from glance.model.image import Image
 from glance.service import images
 from glance.service.locations import stores_of, visible
+from glance.service.reasons import last_failure
 
 
 def index(request: Request) -> webob.Response:
@@ -40,8 +41,10 @@ def create(request: Request) -> webob.Response:
 
 
 def show(request: Request, image_id: str) -> webob.Response:
-    """GET /images/{id}: the metadata of one image."""
-    return json_response(_view(request, images.get(request.services, request.ctx, image_id, strict=True)))
+    """GET /images/{id}: the metadata of one image, and for its owner why it has no data."""
+    image = images.get(request.services, request.ctx, image_id, strict=True)
+    failure = last_failure(request.services.registry, request.ctx, image)
+    return json_response({**_view(request, image), **({} if failure is None else views.failure(failure))})
 
 
 def update(request: Request, image_id: str) -> webob.Response:

@@ -8,7 +8,7 @@ from typing import Any
 
 from glance.api.settings import ApiSettings
 from glance.api.v2.schemas import SHOWN, is_reserved
-from glance.model.image import Image, Location, Member
+from glance.model.image import Failure, Image, Location, Member
 from glance.model.quotas import Quotas, Usage
 from glance.service.stores import Offer
 
@@ -32,6 +32,16 @@ def image(shown: Image, settings: ApiSettings, places: Sequence[Location] = (), 
         "file": f"{path}/file",
         "schema": "/v2/schemas/image",
         **({"stores": ",".join(stores)} if stores else {}),
+    }
+
+
+def failure(shown: Failure) -> dict[str, str]:
+    """Why an image has no data, under names that clients can only read."""
+    return {
+        "os_glance_failure_at": f"{shown.at:%Y-%m-%dT%H:%M:%S}Z",
+        "os_glance_failure_status": shown.status,
+        "os_glance_failure_reason": shown.reason,
+        "os_glance_failure_request_id": shown.request_id,
     }
 
 

@@ -236,9 +236,8 @@ def test_warnings_when_a_file_with_secrets_is_open_to_all_then_say_so(tmp_path: 
 
 
 def test_warnings_when_an_option_is_not_there_yet_then_name_what_follows(load: Load) -> None:
-    assert not load("[DEFAULT]\nmetadata_encryption_key = \ndelayed_delete = False\n").warnings()
-    [warning] = load("[DEFAULT]\ndelayed_delete = True\n").warnings()
-    assert "delayed_delete" in warning
+    assert not load("[DEFAULT]\nmetadata_encryption_key = \n").warnings()
+    assert any("metadata_encryption_key" in warning for warning in load("[DEFAULT]\nmetadata_encryption_key = secret\n").warnings())
 
 
 def test_use_user_token_when_off_then_refuses(load: Load) -> None:

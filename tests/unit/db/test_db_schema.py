@@ -29,7 +29,7 @@ from glance.model.image import ImageChanges
 from glance.testing.registry_rules.scene import ALICE, BOB, create
 
 OLD_IMAGE = "11111111-2222-4333-8444-555555555555"
-NEWEST = "0006"
+NEWEST = "0008"
 
 
 def differences(engine: Engine) -> list[Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from glance import errors, interfaces
 from glance.context import RequestContext
-from glance.model.image import Condition, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
+from glance.model.image import Condition, Failure, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
 from glance.model.quotas import Usage
 from glance.registry.client import HttpRegistry
 from glance.registry.operations import OPERATIONS
@@ -20,6 +20,7 @@ PARTS = {
     "uploads": interfaces.UploadRecords,
     "locations": interfaces.LocationRecords,
     "members": interfaces.MemberRecords,
+    "duties": interfaces.DutyRecords,
 }
 CTX = RequestContext(user="Jörg", project="東京", roles=("member", "admin"), request_id="req-1", read_only=True)
 UPLOAD = Upload(IMAGE.id, "attempt", "file", "host/boot/1/2", "queued", 2**40)
@@ -52,14 +53,19 @@ CALLS = [
     ("images", "activate", (CTX, IMAGE.id, LOCATION, 3), {}, IMAGE),
     ("images", "activate", (CTX, IMAGE.id, None, 0), {}, IMAGE),
     ("images", "delete", (CTX, IMAGE.id), {"delayed": True}, IMAGE),
+    ("images", "restore", (CTX, IMAGE.id), {}, IMAGE),
     ("images", "usage", (CTX,), {}, Usage(3, 1, 2**40, 5)),
     ("uploads", "start", (CTX, UPLOAD, "uploading"), {}, IMAGE),
     ("uploads", "renew", (["a", "b"],), {}, None),
     ("uploads", "reserve", (IMAGE.id, "attempt", 2**40), {}, None),
     ("uploads", "finish", (CTX, IMAGE.id, "attempt", StoredData(LOCATION, 5, "abc", None, "sha512", "cd" * 64)), {}, IMAGE),
-    ("uploads", "abandon", (IMAGE.id, "attempt", "killed"), {}, True),
+    ("uploads", "fail", (IMAGE.id, "attempt", "Größer."), {}, None),
+    ("uploads", "abandon", (IMAGE.id, "attempt", "killed", "Größer."), {}, True),
+    ("uploads", "last_failure", (IMAGE.id,), {}, Failure(datetime(2012, 5, 6, 7, 8, 9, 10), "saving", "Größer.", "req-1")),
+    ("uploads", "last_failure", (IMAGE.id,), {}, None),
     ("uploads", "leases", (), {}, [(UPLOAD, True), (UPLOAD, False)]),
     ("uploads", "take_over", (IMAGE.id, "attempt", "fresh", "host/boot/1/2"), {}, False),
+    ("locations", "condemn", (0.5,), {}, None),
     ("locations", "condemned", (), {}, [(IMAGE.id, IMAGE.locations[1])]),
     ("locations", "erased", (7,), {}, None),
     ("locations", "mark", (7,), {"damaged": True}, True),
@@ -70,6 +76,7 @@ CALLS = [
     ("members", "remove", (CTX, IMAGE.id, "t/1 ü%41"), {}, None),
     ("members", "remove", (CTX, IMAGE.id, ".."), {}, None),
     ("members", "shared_with", (CTX, "a/../b?c#d"), {}, MEMBERS),
+    ("duties", "take", ("recovery", "host/boot/1/2", "host/boot/1/1"), {}, "host/boot/1/2"),
 ]
 
 

@@ -7,7 +7,6 @@ repairs a death between them stand in docs/architecture.md.
 # ruff: noqa: ARG002 - the signatures are those of interfaces.Store
 from __future__ import annotations
 
-import errno
 import itertools
 import logging
 import os
@@ -28,6 +27,7 @@ from glance.store.drivers.file import mounts, sparse
 from glance.store.drivers.file.blob import FileBlob
 from glance.store.drivers.file.calls import BoundedCalls
 from glance.store.drivers.file.draft import Draft
+from glance.store.drivers.file.meanings import READING, WRITING, Meanings
 from glance.store.drivers.file.settings import DataDirectory, FileStoreSettings
 from glance.store.turns import Turns
 
@@ -36,14 +36,6 @@ LOG = logging.getLogger(__name__)
 _DEFAULT_MODE = 0o640
 #: Bytes between two looks at the free space, where some of it is reserved.
 _LOOK_EVERY = 16 << 20
-
-#: What errors of the system mean where something is written.
-_Meanings = Mapping[int, type[errors.GlanceError]]
-_WRITING: _Meanings = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), errors.StorageFull),
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), errors.StoreWriteDenied),
-}
-_READING: _Meanings = {}
 
 
 class _Directory:
@@ -87,7 +79,7 @@ class _Directory:
         nothing: it must not fill the disk."""
         temporary = f".{name}.{secrets.token_hex(8)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with ExitStack() as held, self.translated(_WRITING):
+        with ExitStack() as held, self.translated(WRITING):
             directory = held.enter_context(self.opened())
             self._room(directory, size)
             fd = os.open(temporary, flags, self._settings.file_perm or _DEFAULT_MODE, dir_fd=directory)
@@ -97,12 +89,12 @@ class _Directory:
     def fill(self, draft: Draft, chunks: Iterable[bytes]) -> None:
         """Writes the data, and brings them to stable storage. An error of ``chunks`` itself passes through untouched."""
         settings = self._settings
-        with self.translated(_WRITING):
+        with self.translated(WRITING):
             if settings.file_perm:
                 os.fchmod(draft.fd, settings.file_perm)
         written = looked = 0
         for chunk in chunks:
-            with self.translated(_WRITING):
+            with self.translated(WRITING):
                 if settings.thin:
                     sparse.write(draft.fd, chunk, written, settings.chunk_size)
                 else:
@@ -113,7 +105,7 @@ class _Directory:
                 if written - looked >= _LOOK_EVERY:
                     looked = written
                     self._room(draft.fd)
-        with self.translated(_WRITING):
+        with self.translated(WRITING):
             if settings.thin:
                 os.ftruncate(draft.fd, written)
             os.fsync(draft.fd)
@@ -122,7 +114,7 @@ class _Directory:
     def publish(self, draft: Draft) -> None:
         """Gives a complete file its final name, unless another one has been put in its place."""
         directory = draft.directory
-        with self.translated(_WRITING):
+        with self.translated(WRITING):
             taken = False
             try:
                 os.link(draft.temporary, draft.name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
@@ -158,7 +150,7 @@ class _Directory:
 
     def erase(self, name: str) -> None:
         """Raises LocationNotFound."""
-        with self.opened() as directory, self.translated(_WRITING):
+        with self.opened() as directory, self.translated(WRITING):
             try:
                 os.unlink(name, dir_fd=directory)
             except FileNotFoundError:
@@ -197,7 +189,7 @@ class _Directory:
             os.close(fd)
 
     @contextmanager
-    def translated(self, meanings: _Meanings = _READING) -> Iterator[None]:
+    def translated(self, meanings: Meanings = READING) -> Iterator[None]:
         """Turns an error of the system into ours, and logs what is neither full nor denied, without any path."""
         try:
             yield
@@ -328,6 +320,14 @@ class FileStore:
                 failures.append(error)  # the others may be used meanwhile
         if failures:
             raise failures[0]
+
+    def probe(self) -> None:
+        """Writes and syncs a byte where an upload would go."""
+        directory, draft = self._begin("probe", 1)
+        try:
+            directory.fill(draft, [b"\0"])
+        finally:
+            draft.drop()
 
     def add(self, ctx: RequestContext, image_id: str, chunks: Iterable[bytes], size: int | None) -> Location:
         name = _checked_id(image_id)

@@ -103,6 +103,10 @@ class S3Store:
         StoreUnavailable where it does not answer: the bucket is then made by the first ``add`` that reaches it."""
         self._endpoint.check()
 
+    def probe(self) -> None:
+        """Asks for the bucket only: an object written again and again costs money, and versions of it would stay."""
+        self._endpoint.check()
+
     def add(self, ctx: RequestContext, image_id: str, chunks: Iterable[bytes], size: int | None) -> Location:
         target = self._own(image_id)
         self._endpoint.make_bucket()

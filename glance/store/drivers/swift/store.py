@@ -74,6 +74,10 @@ class SwiftStore:
         """Asks for a token, and for the container where it must be there. Raises ConfigurationError, StoreUnavailable."""
         self._places.check()
 
+    def probe(self) -> None:
+        """Asks for the account and the container only: objects that are written and deleted leave work to Swift."""
+        self._places.check()
+
     def add(self, ctx: RequestContext, image_id: str, chunks: Iterable[bytes], size: int | None) -> Location:
         place = self._places.own(ctx, image_id)
         source = Source(chunks)
