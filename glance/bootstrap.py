@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from oslo_config import cfg
+
 from glance import worker
 from glance.api.app import Composition as ApiComposition
+from glance.api.middleware.context import IDENTITY_HEADERS
 from glance.background import Periodic, Threads
 from glance.config import (
     access,
@@ -23,6 +26,7 @@ from glance.config import (
     programs,
     protections,
     quotas,
+    rates,
     registry,
     staging,
     stores,
@@ -84,13 +88,9 @@ def api_service(arguments: Sequence[str]) -> Service:
     conf = loaded.conf
     access.check(conf)
     pipeline = _pipeline(loaded)
-    if pipeline.open_to_all and not conf.bind_host:
-        LOG.warning("There is no identity service, and bind_host is not set: only this machine reaches port %d.", conf.bind_port)
-    conf.set_default("bind_host", listening.LOOPBACK if pipeline.open_to_all else listening.EVERYWHERE)
-    if pipeline.open_to_all and not listening.is_loopback(conf.bind_host):
-        LOG.warning("There is no identity service: everybody who reaches port %d of %s is the administrator.", conf.bind_port, conf.bind_host)
-    if locations.shown(conf) and not listening.is_loopback(conf.bind_host):
-        LOG.warning("%s is on: whoever sees an image learns where its data is. See docs/operating.md.", " and ".join(locations.shown(conf)))
+    _choose_address(conf, pipeline)
+    if rates.read(conf).any and not pipeline.counts_requests:
+        LOG.warning("[rate_limits] holds nobody back: the pipeline of the paste file has no filter ratelimit.")
     background = Threads()
     services = _services(loaded, background)
     application = ApiComposition(pipeline.application, services, images.read_api(conf, loaded.directories))
@@ -114,8 +114,11 @@ def registry_service(arguments: Sequence[str]) -> Service:
     """glance-registry, as its command line and files describe it. Raises ConfigurationError."""
     loaded = _load(programs.REGISTRY, arguments)
     conf = loaded.conf
-    if not conf.registry_shared_secret and not listening.is_loopback(conf.bind_host):
-        LOG.warning("glance-registry listens on %s without registry_shared_secret: whoever reaches it reads and changes every image.", conf.bind_host)
+    if registry.trusts_everybody(conf):
+        LOG.warning(
+            "glance-registry listens on %s without registry_shared_secret or ca_file: whoever reaches it reads and changes every image.",
+            conf.bind_host,
+        )
     records = _sql_registry(loaded)
     confirmed, open_to_all = (
         RegistryApp(
@@ -132,6 +135,21 @@ def registry_service(arguments: Sequence[str]) -> Service:
     service = Service(application, _server_settings(loaded, concurrent_calls=1), Threads(), (), [records.close])
     _adopt(loaded)
     return service
+
+
+def _choose_address(conf: cfg.ConfigOpts, pipeline: Pipeline) -> None:
+    """Sets ``bind_host`` where the operator has not, and warns of what it opens to others."""
+    if pipeline.open_to_all and not conf.bind_host:
+        LOG.warning("There is no identity service, and bind_host is not set: only this machine reaches port %d.", conf.bind_port)
+    conf.set_default("bind_host", listening.LOOPBACK if pipeline.open_to_all else listening.EVERYWHERE)
+    if listening.is_loopback(conf.bind_host):
+        return
+    if pipeline.open_to_all:
+        LOG.warning("There is no identity service: everybody who reaches port %d of %s is the administrator.", conf.bind_port, conf.bind_host)
+    if pipeline.believes_headers:
+        LOG.warning("Whoever reaches port %d of %s is whom the headers say: see that only the proxy does.", conf.bind_port, conf.bind_host)
+    if locations.shown(conf):
+        LOG.warning("%s is on: whoever sees an image learns where its data is. See docs/operating.md.", " and ".join(locations.shown(conf)))
 
 
 def _load(program: str, arguments: Sequence[str]) -> Loaded:
@@ -156,7 +174,13 @@ def _adopt(loaded: Loaded) -> None:
 
 def _server_settings(loaded: Loaded, concurrent_calls: int | None = None) -> ServerSettings:
     values = listening.read(loaded.conf)
-    return ServerSettings(name=loaded.program, single_header_prefixes=CLASSIC_HEADERS, concurrent_calls=concurrent_calls, **values)
+    return ServerSettings(
+        name=loaded.program,
+        single_header_prefixes=CLASSIC_HEADERS,
+        single_fields=IDENTITY_HEADERS,  # joined with the proxy's, a client's X-Roles would count
+        concurrent_calls=concurrent_calls,
+        **values,
+    )
 
 
 def _pipeline(loaded: Loaded) -> Pipeline:
@@ -168,7 +192,6 @@ def _services(loaded: Loaded, background: Background) -> Services:
     conf = loaded.conf
     policy = access.make_policy(conf, loaded.directories)
     kept = stores.make(conf)
-    limits = quotas.read(conf)
     records: Registry = _sql_registry(loaded) if conf.registry_mode == "embedded" else connect(registry.read_client(conf))
     return Services(
         registry=records,
@@ -186,7 +209,6 @@ def _services(loaded: Loaded, background: Background) -> Services:
         http_retries=conf.http_retries,
         import_methods=staging.read_import_methods(conf),
         protections=protections.read(conf, loaded.directories, policy.rules),
-        quotas=limits if limits.any else None,
     )
 
 
@@ -200,7 +222,7 @@ def _sql_registry(loaded: Loaded) -> SqlRegistry:
     else:
         wait_for(engine, settings)
         migrate.check(engine)
-    return SqlRegistry(engine, image_id_format=conf.image_id_format, lease_seconds=conf.upload_lease_seconds, quotas=quotas.read(conf))
+    return SqlRegistry(engine, image_id_format=conf.image_id_format, lease_seconds=conf.upload_lease_seconds, quotas=quotas.make(conf))
 
 
 def _recover(services: Services) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 from glance.context import RequestContext
 from glance.model.events import Event
 from glance.model.image import Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
-from glance.model.quotas import Usage
+from glance.model.quotas import Quotas, Usage
 from glance.model.stores import StoreTraits
 
 
@@ -158,7 +158,7 @@ class ImageRecords(Protocol):
     """Images in the registry. Every call sees only what ``ctx`` may see; what it may not see raises ImageNotFound.
 
     Calls that make the usage of an image's owner grow, also those of uploads, raise ProjectQuotaExceeded and change nothing
-    where it would pass a quota, whatever else goes on at the same time.
+    where it would pass a quota, whatever else goes on at the same time, and LimitsUnavailable where its quotas cannot be learned.
     """
 
     def create(self, ctx: RequestContext, image: Image) -> Image:
@@ -184,15 +184,16 @@ class ImageRecords(Protocol):
         an image that has data becomes ``pending_delete``. A running upload can no longer finish, but its attempt stays on record until whoever
         holds it has cleaned up. Raises ImageProtected, and as ``update`` does. Returns the image with its waiting locations."""
 
-    def usage(self, ctx: RequestContext) -> Usage:
-        """What the caller's own images take."""
+    def usage(self, ctx: RequestContext) -> tuple[Usage, Quotas | None]:
+        """What the caller's own images take, and may take; None where the registry keeps no quotas. Raises LimitsUnavailable."""
 
 
 class UploadRecords(Protocol):
     """Attempts to store data, each with a lease. Fencing: only the attempt on record can finish or abandon an upload."""
 
-    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> Image:
-        """queued -> ``status``, and the lease begins. Raises NotQueued."""
+    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> tuple[Image, bool]:
+        """queued -> ``status``, and the lease begins. Also gives whether there are quotas, so that room must be reserved for data before they are
+        stored. Raises NotQueued."""
 
     def renew(self, attempts: Sequence[str]) -> None:
         """Prolongs the leases of those attempts."""
@@ -253,6 +254,16 @@ class MemberRecords(Protocol):
         """The memberships of one project that the caller may see: all for administrators; else its own, and those of its own images."""
 
 
+class QuotaSource(Protocol):
+    """Whoever says what the images of each owner may take together."""
+
+    def of(self, owner: str | None) -> Quotas:
+        """May ask another service, and take as long as that does. Raises LimitsUnavailable."""
+
+    def known(self, owner: str | None) -> Quotas | None:
+        """What ``of`` has said lately, at once; None where it must be asked."""
+
+
 class Registry(Protocol):
     """The metadata service, whether it runs in this process or in another one. All raise RegistryUnavailable or DatabaseUnavailable."""
 
@@ -292,7 +303,15 @@ class Inspector(Protocol):
 class Policy(Protocol):
     """The rules an operator can change."""
 
-    def allows(self, rule: str, ctx: RequestContext, target: Mapping[str, object]) -> bool: ...
+    def allows(self, rule: str, ctx: RequestContext, target: Mapping[str, object]) -> bool:
+        """Whether the rule allows something to the caller; ``target`` is what a check may name of that thing. The rule ``default`` decides for one
+        that nobody has written."""
+
+    def knows(self, rule: str) -> bool:
+        """Whether the rule exists."""
+
+    def is_default(self, rule: str) -> bool:
+        """Whether the rule, with all that it refers to, is as it was shipped: no file of the operator has a say in it."""
 
 
 class Background(Protocol):

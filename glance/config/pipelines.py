@@ -59,10 +59,13 @@ def find(conf: cfg.ConfigOpts, program: str, conf_files: Sequence[Path]) -> Path
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A WSGI application that a paste file describes. ``open_to_all``: it makes whoever calls glance-api its administrator."""
+    """A WSGI application that a paste file describes. ``open_to_all``: it makes whoever calls glance-api its administrator. ``believes_headers``: who
+    asks is what the headers say, and no filter has asked for a proof. ``counts_requests``: it has the filter that holds callers to a rate."""
 
     application: Any
     open_to_all: bool
+    believes_headers: bool
+    counts_requests: bool
 
 
 def load(path: Path, program: str, flavor: str | None, conf_files: Sequence[Path], conf: cfg.ConfigOpts) -> Pipeline:
@@ -75,7 +78,12 @@ def load(path: Path, program: str, flavor: str | None, conf_files: Sequence[Path
             flavors = sorted(other.removeprefix(f"{program}-") for other in loader.applications if other.startswith(f"{program}-"))
             raise LookupError(f"it has no section [pipeline:{name}]. Its flavors are: {', '.join(flavors) or 'none'}.")
         application = loader.get_app(name)
-        return Pipeline(application, not factories.OPEN_TO_ALL.isdisjoint(loader.named))
+        return Pipeline(
+            application,
+            open_to_all=not factories.OPEN_TO_ALL.isdisjoint(loader.named),
+            believes_headers=factories.CONTEXT in loader.named and not loader.authenticated,
+            counts_requests=factories.RATE_LIMIT in loader.named,
+        )
     except errors.ConfigurationError:
         raise
     except Exception as error:  # factories are other people's code, and all of it runs now
@@ -101,7 +109,8 @@ class _Loader(loadwsgi.ConfigLoader):
         self._conf_files = conf_files
         self._conf = conf
         self._parents = (*parents, path)
-        self._authenticated = True
+        #: Whether the pipeline has a filter that may find out who asks.
+        self.authenticated = True
         #: The factories of all sections that have been asked for.
         self.named: set[str] = set()
         defaults = {"here": str(path.parent.absolute()), "__file__": str(path.absolute())}
@@ -132,7 +141,7 @@ class _Loader(loadwsgi.ConfigLoader):
         self, object_type: Any, local_conf: dict[str, str], global_conf: Any, global_addition: Any, section: str
     ) -> Any:  # the signature is the library's
         alone = section == f"app:{self._program}"
-        options = factories.translate(local_conf, self._program, authenticated=self._authenticated and not alone)
+        options = factories.translate(local_conf, self._program, authenticated=self.authenticated and not alone)
         self.named |= {options[key] for key in (factories.APP, factories.FILTER) if key in options}
         named = options.get(factories.FILTER, "")
         if named.startswith(factories.READS_CONFIGURATION):
@@ -143,7 +152,7 @@ class _Loader(loadwsgi.ConfigLoader):
 
     def _pipeline_app_context(self, object_type: Any, section: str, *args: Any, **kwargs: Any) -> Any:
         filters = self.parser.get(section, "pipeline", fallback="").split()[:-1]
-        self._authenticated = self.parser.has_option(section, "filter-with") or any(self._may_authenticate(name) for name in filters)
+        self.authenticated = self.parser.has_option(section, "filter-with") or any(self._may_authenticate(name) for name in filters)
         return super()._pipeline_app_context(object_type, section, *args, **kwargs)
 
     def _may_authenticate(self, name: str) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from oslo_config import cfg
 
+from glance.config.listening import is_loopback
 from glance.config.sections import Section
 from glance.registry.client import RegistryClientSettings
 
@@ -11,7 +14,7 @@ SECRET = cfg.StrOpt(
     "registry_shared_secret",
     secret=True,
     help="Text that glance-api proves itself with to glance-registry; the same in both files. Unless set, glance-registry answers everybody who "
-    "reaches its port.",
+    "reaches its port, or whose certificate its ca_file accepts.",
 )
 
 MODE = cfg.StrOpt(
@@ -44,6 +47,17 @@ CLIENT = Section(
         cfg.IntOpt("registry_client_connections", default=32, min=1, help="Connections to glance-registry that a worker keeps open."),
     ),
 )
+
+
+def trusts_everybody(conf: cfg.ConfigOpts) -> bool:
+    """Whether glance-registry believes others than this machine who neither know a secret nor show a certificate."""
+    return not (conf.registry_shared_secret or conf.ca_file or is_loopback(conf.bind_host))
+
+
+def warnings(conf: cfg.ConfigOpts) -> Iterator[str]:
+    """What an operator of glance-api may expect that is not so."""
+    if conf.registry_client_protocol == "http" and (conf.registry_client_cert_file or conf.registry_client_ca_file):
+        yield "registry_client_protocol is http: no certificate is shown to glance-registry or checked, and nothing is encrypted."
 
 
 def read_client(conf: cfg.ConfigOpts) -> RegistryClientSettings:

@@ -54,7 +54,7 @@ def _candidates(ctx: RequestContext, query: ImageQuery) -> Iterator[Select[Any]]
 def _seen(ctx: RequestContext, query: ImageQuery) -> Subquery:
     """The ids of what the caller sees in lists: a visibility that is asked for leaves out those that cannot have it."""
     asked = query.equal.get("visibility")
-    opened = [one for one in sql.opened(query.scope) if asked in {None, one}]
+    opened = [one for one in sql.opened(ctx, query.scope) if asked in {None, one}]
     parts = [select(images.c.id).where(images.c.visibility.in_(opened))]
     if ctx.owner is not None:
         parts.append(select(images.c.id).where(images.c.owner == ctx.owner))

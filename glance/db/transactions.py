@@ -31,14 +31,24 @@ _LONGEST_PAUSE = 0.25
 # Deadlock, serialization failure, lock not available: in the words of each database.
 _SQLITE_CODES = frozenset({5, 6})
 _POSTGRESQL_STATES = frozenset({"40001", "40P01", "55P03"})
-_MYSQL_CODES = frozenset({1020, 1205, 1213})
+# A deadlock (1213) that ends a transaction is hidden by what follows it: its savepoint is gone (1305).
+_MYSQL_CODES = frozenset({1020, 1205, 1213, 1305})
+
+
+class Unprepared(Exception):
+    """Raised within a transaction that needs what only another service knows. It is undone; ``prepare`` asks, which may take time, while nothing in
+    the database is held; and the transaction runs again."""
+
+    def __init__(self, prepare: Callable[[], object]) -> None:
+        super().__init__()
+        self.prepare = prepare
 
 
 class Transactions:
     """Runs functions, whose first argument is a connection, each in a transaction of its own; gives what they return, once it is committed.
 
-    A function may run several times, so it changes nothing but the database. Raises DatabaseUnavailable, Invalid for a value that the database
-    cannot keep, and IntegrityError, which only the caller can name.
+    A function may run several times, so it changes nothing but the database; it may raise Unprepared. Raises DatabaseUnavailable, Invalid for a value
+    that the database cannot keep, and IntegrityError, which only the caller can name.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -53,6 +63,9 @@ class Transactions:
                     return work(connection, *args, **kwargs)
             except IntegrityError:
                 raise
+            except Unprepared as missing:
+                missing.prepare()
+                continue
             except (DBAPIError, PoolTimeoutError, UnicodeEncodeError, OverflowError) as error:
                 if not is_transient(error) or time.monotonic() > deadline:
                     raise translated(error) from error

@@ -13,10 +13,11 @@ from glance import errors
 from glance.context import RequestContext
 from glance.db.mapping import to_image, to_upload
 from glance.db.query import IMAGES
-from glance.db.quotas import OwnerQuotas
+from glance.db.quotas import check_quotas
 from glance.db.schema import image_uploads, images
 from glance.db.steps import add_location, change, complete, lock_to_change
 from glance.db.transactions import Database
+from glance.interfaces import QuotaSource
 from glance.model.image import Held, Image, StoredData, Upload
 from glance.model.quotas import Measure
 from glance.model.status import ACTIVE, HELD, QUEUED, UPLOADING, sources_of
@@ -32,15 +33,15 @@ _STORED = (HELD & sources_of(ACTIVE), ACTIVE)
 class SqlUploads:
     """``lease_seconds`` is how long a lease lasts without renewal; ``clock`` gives the time, UTC without zone."""
 
-    def __init__(self, database: Database, lease_seconds: float, clock: Callable[[], datetime], quotas: OwnerQuotas) -> None:
+    def __init__(self, database: Database, lease_seconds: float, clock: Callable[[], datetime], quotas: QuotaSource | None) -> None:
         self._database = database
         self._lease = timedelta(seconds=lease_seconds)
         self._clock = clock
         self._quotas = quotas
 
-    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> Image:
+    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> tuple[Image, bool]:
         try:
-            return self._database.write(self._start, ctx, upload, status)
+            return self._database.write(self._start, ctx, upload, status), self._quotas is not None
         except IntegrityError as error:
             # An earlier attempt is on record and was not cleaned up yet.
             raise errors.NotQueued from error
@@ -81,8 +82,8 @@ class SqlUploads:
             "reserved": upload.reserved,
         }
         connection.execute(insert(image_uploads), row)
-        if self._quotas.limited:
-            self._quotas.check(connection, image.owner, "uploading", *(_growing(image) if upload.reserved else ()))
+        if self._quotas:
+            check_quotas(connection, self._quotas, image.owner, "uploading", *(_growing(image) if upload.reserved else ()))
         return complete(connection, [image])[0]
 
     def _renew(self, connection: Connection, attempts: Sequence[str]) -> None:
@@ -95,9 +96,9 @@ class SqlUploads:
         reserved = connection.execute(update(image_uploads).where(_HELD).values(reserved=size), held).rowcount
         if row is None or not reserved:
             raise errors.UploadLost(image_id=image_id)
-        if self._quotas.limited:
+        if self._quotas:
             image = to_image(row)
-            self._quotas.check(connection, image.owner, *_growing(image))
+            check_quotas(connection, self._quotas, image.owner, *_growing(image))
 
     def _finish(self, connection: Connection, image_id: str, attempt: str, data: StoredData) -> Image:
         now = self._clock()
@@ -119,8 +120,8 @@ class SqlUploads:
         except errors.StatusConflict as error:
             raise errors.UploadLost(image_id=image_id) from error
         add_location(connection, image_id, data.location, now)
-        if self._quotas.limited and data.size:
-            self._quotas.check(connection, image.owner, *_growing(image))
+        if self._quotas and data.size:
+            check_quotas(connection, self._quotas, image.owner, *_growing(image))
         return complete(connection, [image])[0]
 
     def _abandon(self, connection: Connection, image_id: str, attempt: str, status: str) -> bool:

@@ -35,3 +35,7 @@ class DatabaseUnavailable(Unavailable):
 
 class IdentityUnavailable(Unavailable):
     template = "The identity service cannot be asked whose token this is; try again later."
+
+
+class LimitsUnavailable(IdentityUnavailable):
+    template = "The identity service cannot be asked how much the project may have; try again later."

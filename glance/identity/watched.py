@@ -60,7 +60,7 @@ class Watched(Generic[Content]):
             return None
         except OSError as error:  # reading tells the cause
             return (error.errno or 0,)
-        return (status.st_ctime_ns, status.st_size, status.st_ino)  # the inode's own time: another owner or mode counts too
+        return (status.st_ctime_ns, status.st_size, status.st_ino, status.st_mode)  # the inode's own time: another owner counts too
 
     def _read(self, version: _Version) -> tuple[_Version, Content]:
         """``version`` was taken before, so that a change meanwhile is noticed later."""

@@ -69,6 +69,11 @@ class Image:
     locations: tuple[Location, ...] = ()
 
     @property
+    def is_draft(self) -> bool:
+        """Whether the registry has yet to store the image."""
+        return self.created_at is None
+
+    @property
     def active_locations(self) -> tuple[Location, ...]:
         """The locations that can be read."""
         return tuple(one for one in self.locations if one.status == "active")

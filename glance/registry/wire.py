@@ -34,7 +34,7 @@ from glance.model.image import (
     StoredData,
     Upload,
 )
-from glance.model.quotas import MEASURES, Usage
+from glance.model.quotas import MEASURES, Quotas, Usage
 from glance.model.status import STATUSES
 from glance.model.visibility import PUBLIC, SHARED, VISIBILITIES
 from glance.registry.codec import (
@@ -59,6 +59,7 @@ from glance.registry.codec import (
     same,
     several,
     table,
+    with_member,
 )
 
 LOCATION = record(
@@ -90,7 +91,8 @@ UPLOAD = record(
     Slot("reserved", INTEGER, default=0),
 )
 HELD = one_of(*get_args(Held))
-USAGE = record(Usage, *(Slot(measure, INTEGER) for measure in MEASURES))
+_QUOTAS = record(Quotas, *(Slot(measure, INTEGER) for measure in MEASURES))
+USAGE = with_member(record(Usage, *(Slot(measure, INTEGER) for measure in MEASURES)), Slot("quotas", optional(_QUOTAS), default=None))
 STORED_DATA = record(
     StoredData,
     Slot("location", LOCATION),
@@ -247,6 +249,8 @@ def _load_changes(data: object) -> ImageChanges:
 IMAGE: Codec[Image] = Codec(_dump_image, _load_image)
 NEW_IMAGE: Codec[Image] = Codec(_dump_image, _load_new_image)
 CHANGES: Codec[ImageChanges] = Codec(_dump_changes, _load_changes)
+#: An image that an attempt holds now, and whether there are quotas.
+STARTED = with_member(IMAGE, Slot("limited", FLAG, default=False))
 
 
 def _attributes(members: Mapping[str, object]) -> dict[str, Any]:

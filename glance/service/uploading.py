@@ -43,12 +43,12 @@ class Uploading:
         length: int | None = None,
     ) -> Uploading:
         """queued -> ``status``, and room for ``length`` bytes, or as many as the image is said to have, is reserved. Raises NotQueued,
-        ProjectQuotaExceeded."""
+        ProjectQuotaExceeded, LimitsUnavailable."""
         reserved = (image.size or 0) if length is None else length
         upload = Upload(image.id, uuid.uuid4().hex, target.name, services.worker(), on_failure, reserved)
-        held = services.registry.uploads.start(ctx, upload, status)
+        held, limited = services.registry.uploads.start(ctx, upload, status)
         services.leases.hold(upload.attempt)
-        room = () if services.quotas is None else (Reservation(services.registry, upload),)
+        room = (Reservation(services.registry, upload),) if limited else ()
         return cls(services, ctx, replace(image, status=held.status), target, upload, room)
 
     def store(self, chunks: Iterator[bytes], length: int | None, *, match_format: bool = True) -> Image:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from glance import errors
+from glance.api.settings import ApiSettings
 from glance.api.v1 import routes as v1
 from glance.api.v2 import routes as v2
 from glance.context import RequestContext
@@ -211,6 +212,112 @@ def test_image_when_the_policy_hides_it_then_version_2_answers_as_for_an_unknown
         assert answers[0].text.replace(image_id, unknown) == answers[1].text
     assert auditor.request("DELETE", f"/v2/images/{image_id}").status == 403
     assert mine.request("HEAD", f"/v1/images/{image_id}").status == 403
+
+
+def test_lists_when_the_policy_hides_an_image_then_leave_it_out_and_the_next_page_follows_all_the_same(make_api: MakeApi, tmp_path: Path) -> None:
+    api = make_api(trusted=True, policy=refusing(tmp_path, {"get_image": "role:auditor or not 'yes':%(classified)s"}))
+    mine, auditor = api.as_caller("P1"), api.as_caller("P1", "member,auditor")
+    first, hidden, last = mine.new(name="first"), mine.new(name="hidden", classified="yes"), mine.new(name="last")
+
+    assert mine.request("GET", f"/v2/images/{hidden}").status == 404
+    for caller, seen in ((mine, ["last", "first"]), (auditor, ["last", "hidden", "first"])):
+        for path in ("/v1/images", "/v1/images/detail", "/v2/images"):
+            assert [image["name"] for image in caller.get(path)["images"]] == seen
+    assert ([image["id"] for image in mine.get(f"/v1/images?marker={last}&limit=2")["images"]]) == [first]
+    page = mine.get("/v2/images?limit=2")
+    assert ([image["id"] for image in page["images"]], page["next"]) == ([last], f"/v2/images?limit=2&marker={hidden}")
+    rest = mine.get(page["next"])
+    assert ([image["id"] for image in rest["images"]], "next" in rest) == ([first], False)
+
+
+@pytest.mark.parametrize(
+    ("rules", "listed", "seen"),
+    [
+        ({"default": "role:auditor", "get_images": ""}, 200, 0),
+        ({"get_images": ""}, 200, 0),
+        ({"get_images": "", "get_image": "role:x"}, 200, 1),
+        ({}, 403, 0),
+    ],
+)
+def test_list_when_it_is_open_to_more_than_images_are_then_shows_what_the_policy_lets_be_seen(
+    make_api: MakeApi, tmp_path: Path, rules: dict[str, str], listed: int, seen: int
+) -> None:
+    path = tmp_path / "rules.json"
+    path.write_text(json.dumps(rules))
+    api = make_api(trusted=True, policy=PolicyEngine(path, classic="default" in rules))
+    api.as_caller("P2", "admin,auditor").new(visibility="public")
+
+    answer = api.as_caller("P1", "x").request("GET", "/v2/images")
+
+    assert answer.status == listed
+    assert len(answer.json["images"] if listed == 200 else ()) == seen
+
+
+def test_list_when_no_file_decides_then_the_policy_is_not_asked_about_each_image(scene: Scene) -> None:
+    policy = Asked()
+    watched = replace(scene, services=replace(scene.services, policy=policy))
+    watched.queued()
+    policy.names.clear()
+
+    assert len(images.list_page(watched.services, replace(ADMIN, project="owner"), ImageQuery()).images) == 1
+    assert policy.names == {"get_images"}
+
+
+def test_publishing_when_a_check_names_the_image_then_it_counts_at_its_creation_too(make_api: MakeApi, tmp_path: Path) -> None:
+    open_ = "not 'secret':%(classification)s and project_id:%(owner)s"
+    api = make_api(trusted=True, policy=refusing(tmp_path, {"publicize_image": open_, "communitize_image": open_})).as_caller("P1")
+
+    for visibility in ("public", "community"):
+        secret, plain = ({"visibility": visibility, "classification": one} for one in ("secret", "none"))
+        assert [api.send_json("POST", "/v2/images", document).status for document in (secret, plain)] == [403, 201]
+        change = [{"op": "replace", "path": "/visibility", "value": visibility}]
+        assert [api.patch(api.new(classification=one), change).status for one in ("secret", "none")] == [403, 200]
+    headers = {"x-image-meta-is_public": "True", "x-image-meta-property-classification": "secret"}
+    assert api.request("POST", "/v1/images", headers).status == 403
+
+
+def test_publishing_when_the_administrator_has_a_role_of_another_name_then_allowed(make_api: MakeApi) -> None:
+    api = make_api(trusted=True, settings=ApiSettings(admin_role="boss")).as_caller("P1", "boss")
+
+    assert api.send_json("POST", "/v2/images", {"visibility": "public"}).status == 201
+
+
+SECRET = "not 'secret':%(classification)s"
+
+
+def test_sharing_when_a_check_names_the_image_then_it_counts_in_version_1_too(make_api: MakeApi, tmp_path: Path) -> None:
+    owner = make_api(trusted=True, policy=PolicyEngine(None)).as_caller("P1")
+    ruled = make_api(trusted=True, policy=refusing(tmp_path, dict.fromkeys(("modify_member", "get_members", "delete_member"), SECRET)))
+    for classification, statuses in (("secret", [403, 403, 403, 403]), ("none", [204, 204, 200, 204])):
+        path = f"/v1/images/{owner.new(classification=classification)}/members"
+        assert owner.request("PUT", f"{path}/P2").status == 204
+        assert [
+            ruled.as_caller("P1").request("PUT", f"{path}/P3").status,
+            ruled.as_caller("P1").send_json("PUT", path, {"memberships": [{"member_id": "P2"}]}).status,
+            ruled.as_caller("P1").request("GET", path).status,
+            ruled.as_caller("P1").request("DELETE", f"{path}/P2").status,
+        ] == statuses
+
+
+def test_sharing_when_a_member_may_share_on_then_it_stands_in_for_the_owner(make_api: MakeApi, tmp_path: Path) -> None:
+    plain = make_api(trusted=True)
+    ruled = make_api(trusted=True, policy=refusing(tmp_path, dict.fromkeys(("modify_member", "delete_member"), f"owner:%(owner)s and {SECRET}")))
+    for classification, by_rules in (("secret", [403, 403]), ("none", [204, 204])):
+        owner = plain.as_caller("P1")
+        path = f"/v1/images/{owner.new(classification=classification)}/members"
+        for member, can_share in (("P2", True), ("P3", False)):
+            assert owner.send_json("PUT", f"{path}/{member}", {"member": {"can_share": can_share}}).status == 204
+        for api, expected in ((plain, [204, 204]), (ruled, by_rules)):
+            sharing, not_sharing = api.as_caller("P2"), api.as_caller("P3")
+            assert [sharing.request(method, f"{path}/P4").status for method in ("PUT", "DELETE")] == expected
+            assert [not_sharing.request(method, f"{path}/P4").status for method in ("PUT", "DELETE")] == [404, 404]
+            assert not_sharing.get(path) == {"members": [{"member_id": "P3", "can_share": False}]}
+
+
+def test_members_when_somebody_elses_image_is_public_then_version_1_shows_none(shared_api: Api) -> None:
+    image_id = shared_api.as_caller("P1", "admin").new(visibility="public")
+
+    assert shared_api.as_caller("P2").get(f"/v1/images/{image_id}/members") == {"members": []}
 
 
 def test_checks_then_may_name_what_an_image_has(make_api: MakeApi, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from glance.api.settings import ApiSettings
 from glance.db import migrate
 from glance.db.engine import DatabaseSettings, make_engine
 from glance.db.registry import SqlRegistry
+from glance.policies.engine import PolicyEngine
 from tests.api.conftest import DATA, Api, pipeline, wsgi_sender
 from tests.services import make_services
 from tests.statements import counted
@@ -88,7 +89,8 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def api(tmp_path: Path, engine: Engine) -> Api:
-    services, settings = make_services(tmp_path, SqlRegistry(engine)), ApiSettings()
+    policy = PolicyEngine(None, clock=lambda: 0.0)  # however slow the machine is, the second after which it looks at its files never ends
+    services, settings = make_services(tmp_path, SqlRegistry(engine), policy=policy), ApiSettings()
     return Api(services, settings, tmp_path / "images", wsgi_sender(pipeline(services, settings, trusted=False)), {})
 
 

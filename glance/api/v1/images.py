@@ -18,13 +18,13 @@ from glance.service.data_sources import Body, Copied, DataSource, External, NoBy
 def index(request: Request) -> webob.Response:
     """GET /images: a page of images, a few fields each."""
     page = images.list_page(request.services, request.ctx, _query(request))
-    return json_response({"images": [headers.brief(request, image) for image in page]})
+    return json_response({"images": [headers.brief(request, image) for image in page.images]})
 
 
 def detail(request: Request) -> webob.Response:
     """GET /images/detail: a page of images with all fields."""
     page = images.list_page(request.services, request.ctx, _query(request))
-    return json_response({"images": [headers.full(request, image) for image in page]})
+    return json_response({"images": [headers.full(request, image) for image in page.images]})
 
 
 def show(request: Request, image_id: str) -> webob.Response:

@@ -20,12 +20,12 @@ def index(request: Request) -> webob.Response:
     wanted = query.parse(pairs, request.settings)
     page = images.list_page(request.services, request.ctx, wanted)
     document = {
-        "images": [_view(request, image) for image in page],
+        "images": [_view(request, image) for image in page.images],
         "first": query.link(pairs),
         "schema": "/v2/schemas/images",
     }
-    if page and len(page) == wanted.limit:
-        document["next"] = query.link(pairs, marker=page[-1].id)
+    if page.marker is not None:
+        document["next"] = query.link(pairs, marker=page.marker)
     return json_response(document)
 
 

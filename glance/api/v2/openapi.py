@@ -12,7 +12,7 @@ from typing import Any
 from glance import errors
 from glance.api.data import DATA_TYPE
 from glance.api.errors import status_of
-from glance.api.request import JSON_LIMIT, Request
+from glance.api.request import Request
 from glance.api.routing import Handler, Table
 from glance.api.v2 import locations, patch, query, schemas
 from glance.api.v2.schemas import Schema
@@ -30,7 +30,7 @@ PATH_PARAMETERS = {
     "store": "Name of a store.",
 }
 #: What every request may meet.
-ALWAYS = (errors.Invalid, errors.NotAuthenticated, errors.PolicyForbids, errors.Unavailable)
+ALWAYS = (errors.Invalid, errors.NotAuthenticated, errors.PolicyForbids, errors.RateLimited, errors.Unavailable)
 _IMAGE = (errors.ImageNotFound,)
 _CHANGE = (*_IMAGE, errors.ReadOnlyContext, errors.ImageForbidden, errors.StatusConflict)
 _BODY = (errors.BodyMalformed, errors.ClientDisconnected, errors.LimitExceeded)
@@ -112,12 +112,13 @@ OPERATIONS: dict[str, Operation] = {
 
 def document(table: Table, request: Request) -> Schema:
     """The document of the service that ``request`` reached, with its own formats and custom properties."""
+    most = request.settings.max_json_body_size
     return {
         "openapi": "3.1.1",
         "info": {
             "title": "Image API",
             "version": NEWEST[0].removeprefix("v"),
-            "description": f"Images of virtual machines: their metadata and data. A JSON body has at most {JSON_LIMIT} bytes.",
+            "description": f"Images of virtual machines: their metadata and data. A JSON body has at most {most} bytes.",
         },
         "servers": [{"url": f"{request.root_url}/v2"}],
         "security": [{}, {"token": []}],

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from glance import errors
 from glance.config import protections
+from glance.context import RequestContext
+from glance.model.image import ImageChanges
 from glance.policies.engine import PolicyEngine
+from glance.service import images
 from tests.api.conftest import Api
 from tests.api.parity.clients import CLIENTS, Client, Refused
 
@@ -25,6 +30,8 @@ RULES = {
     "^(?!other)": ("!", "!", "!", "!"),
     ".*": ("admin", "member", "member", "admin"),
 }
+
+CALLER = RequestContext(user="u", project="P1", roles=("member", "reader", "trusted"))
 
 
 def written(rules: dict[str, tuple[str, ...]]) -> str:
@@ -198,6 +205,19 @@ def test_property_when_protections_name_policies_then_these_decide(ruled: Api) -
     assert member.get(f"/v2/images/{image_id}")["t_x"] == "1"
     assert [one.patch(image_id, [{"op": "replace", "path": "/t_x", "value": "2"}]).status for one in (member, trusted)] == [403, 200]
     assert trusted.patch(image_id, [{"op": "remove", "path": "/t_x"}]).status == 403
+
+
+@pytest.mark.parametrize("text", ["{}", "default: ''"])
+def test_property_when_the_rule_of_its_protection_goes_then_refused(ruled: Api, tmp_path: Path, text: str) -> None:
+    trusted = ruled.as_caller("P1", "member,trusted")
+    image_id = trusted.new(t_x="1")
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(text)
+    changed = replace(ruled.services, policy=PolicyEngine(policy))
+
+    with pytest.raises(errors.PropertyProtected):
+        images.update(changed, CALLER, image_id, ImageChanges(properties={"t_x": "2"}))
+    assert images.get(changed, CALLER, image_id).properties == {"t_x": "1"}
 
 
 def test_policy_of_an_image_when_it_names_a_property_that_the_caller_must_not_read_then_it_still_counts(

@@ -279,6 +279,19 @@ def test_pipeline_then_says_whether_it_makes_everybody_the_administrator(read: L
     assert read(text, flavor=flavor).open_to_all is open_to_all
 
 
+@pytest.mark.parametrize(
+    ("text", "flavor", "believed"),
+    [
+        (DIABLO_API.replace("{filters}", "authtoken context"), None, False),
+        (ESSEX_API, "keystone", False),
+        (PIKE_API, "trusted-auth+cachemanagement", True),
+        *((SHIPPED_API, flavor, flavor == "trusted-auth") for flavor in (None, "trusted-auth", "tokens", "http_basic")),
+    ],
+)
+def test_pipeline_then_says_whether_it_believes_what_anybody_claims(read: Load, text: str, flavor: str | None, believed: bool) -> None:
+    assert read(text, flavor=flavor).believes_headers is believed
+
+
 def test_healthcheck_of_2017_then_answers_at_its_path_only(load: Load) -> None:
     application = Composition(load(PIKE_REGISTRY, REGISTRY), confirmed=None, open_to_all=lambda environ, start_response: [b"registry"])
     statuses: list[str] = []
