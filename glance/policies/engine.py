@@ -23,7 +23,8 @@ INTERVAL = 1.0
 #: Which files of a directory hold rules.
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 
-#: The files that there are, in the order in which they count, each with what differs when it does, or why it cannot be looked at.
+#: The files that there are, in the order in which they count, each with what differs when it does (the time of its last change first), or why it
+#: cannot be looked at.
 _Version = Mapping[Path, tuple[int, ...] | str]
 
 
@@ -31,9 +32,12 @@ class PolicyEngine:
     """The ``Policy`` of ``glance.interfaces``.
 
     Rules in the file (JSON or YAML, strings or lists of 2012) replace the defaults one by one, and those in the files of ``directories`` replace
-    them in the order of their names; a missing file replaces none. The files are looked at once a second, and what two looks in a row have seen
-    counts: a file that is just being written does not. Files that cannot be used any more change nothing; at the first reading they raise
-    ConfigurationError. ``read`` gives the text of a file, and may refuse it with that error. ``classic`` takes the defaults of before 2021.
+    them in the order of their names; a missing file replaces none. ``read`` gives the text of a file, and may refuse it with ConfigurationError.
+    ``classic`` takes the defaults of before 2021.
+
+    The files are looked at once a second by ``clock``, which is that of the files. A change counts once it is a second old, or two looks in a row have
+    seen it: a file that is just being written does not count, nor does its absence. Files that cannot be used any more change nothing; at the first
+    reading they raise ConfigurationError.
 
     A check may stand for a rule, as in oslo.policy's own enforcer.
 
@@ -44,7 +48,7 @@ class PolicyEngine:
         self,
         path: Path | None,
         default_rule: str = table.DEFAULT_RULE,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
         *,
         directories: Sequence[Path] = (),
         classic: bool = False,
@@ -63,7 +67,7 @@ class PolicyEngine:
         self._decided = checks.decided(self.rules, self.origins)
 
     def allows(self, rule: str | checks.Check, ctx: RequestContext, target: Mapping[str, object]) -> bool:
-        if self._clock() - self._looked >= INTERVAL:
+        if abs(self._clock() - self._looked) >= INTERVAL:  # a clock may be set back
             self._refresh()
         check = self.rules[rule] if isinstance(rule, str) else rule
         credentials = {name: getattr(ctx, attribute) for name, attribute in checks.CREDENTIALS.items()}
@@ -79,12 +83,17 @@ class PolicyEngine:
     def _refresh(self) -> None:
         """Reads the files again where they have changed, and stay as they are."""
         with self._looking:
-            if self._clock() - self._looked < INTERVAL:
+            if abs(self._clock() - self._looked) < INTERVAL:
                 return  # another thread has looked meanwhile
             self._looked = self._clock()
             before, self._seen = self._seen, self._look()
-            if self._seen == before and self._seen != self._version:
+            if self._seen != self._version and (self._seen == before or self._is_settled(self._seen)):
                 self._read_again(self._seen)
+
+    def _is_settled(self, version: _Version) -> bool:
+        """Whether nothing was taken away, and no file was written within a second."""
+        latest = (self._clock() - INTERVAL) * 1e9
+        return self._version.keys() <= version.keys() and all(isinstance(state, tuple) and state[0] < latest for state in version.values())
 
     def _read_again(self, version: _Version) -> None:
         try:

@@ -163,6 +163,16 @@ def test_allows_when_the_file_changes_then_it_counts_once_two_looks_have_seen_it
         assert policy.allows("add_image", MEMBER, {}) is allowed
 
 
+def test_allows_when_the_file_has_changed_a_while_ago_then_it_counts_at_the_first_look(tmp_path: Path) -> None:
+    clock = Clock()
+    policy = engine(tmp_path, '{"add_image": "@"}', clock=clock)
+    (tmp_path / "policy.json").write_text('{"add_image": "!"}')
+
+    clock.now = (tmp_path / "policy.json").stat().st_mtime + 1.1
+
+    assert not policy.allows("add_image", MEMBER, {})
+
+
 @pytest.mark.parametrize("interrupt", [lambda path: path.write_text(""), lambda path: path.unlink()], ids=["truncated", "renamed away"])
 def test_allows_when_a_look_falls_into_the_writing_of_a_file_then_nothing_opens(tmp_path: Path, interrupt: Callable[[Path], object]) -> None:
     clock = Clock()
