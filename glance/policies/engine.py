@@ -35,9 +35,9 @@ class PolicyEngine:
     them in the order of their names; a missing file replaces none. ``read`` gives the text of a file, and may refuse it with ConfigurationError.
     ``classic`` takes the defaults of before 2021.
 
-    The files are looked at once a second by ``clock``, which is that of the files. A change counts once it is a second old, or two looks in a row have
-    seen it: a file that is just being written does not count, nor does its absence. Files that cannot be used any more change nothing; at the first
-    reading they raise ConfigurationError.
+    The files are looked at once a second by ``clock``, which is that of the files. A change counts once it is a second old, or two looks in a row
+    have seen it: a file that is just being written does not count, nor does its absence. Files that cannot be used any more change nothing; at the
+    first reading they raise ConfigurationError.
 
     A check may stand for a rule, as in oslo.policy's own enforcer.
 
