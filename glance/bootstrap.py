@@ -60,13 +60,26 @@ SWEEP_INTERVAL = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a server serves: ``glance.server.settings.Service``. ``periodic`` work is done in each worker process from its start to its end."""
+    """What a server serves: ``glance.server.settings.Service``. ``loaded`` is its configuration; ``periodic`` work is done in each worker process
+    from its start to its end."""
 
+    loaded: Loaded
     app: Any
     settings: ServerSettings
     background: Threads
     periodic: Sequence[Periodic]
     close: Sequence[Callable[[], None]]
+
+    def accepted(self) -> None:
+        """Sends the log where the configuration says, and tells there what the operator should know."""
+        logs.set_up(self.loaded.conf, self.loaded.program)
+        if self.loaded.conf.debug:
+            for line in self.loaded.banner():
+                LOG.debug("%s", line)
+        for warning in self.loaded.warnings():
+            LOG.warning("%s", warning)
+        if os.geteuid() == 0:
+            LOG.warning("%s runs as root; it needs no rights but those to its own files, so start it as a user of its own.", self.loaded.program)
 
     def started(self) -> None:
         for one in self.periodic:
@@ -105,9 +118,7 @@ def api_service(arguments: Sequence[str]) -> Service:
         *(services.stores.get(name).close for name in services.stores.names),
         services.stores.staging.close,
     ]
-    service = Service(application, _server_settings(loaded), background, periodic, close)
-    _adopt(loaded)
-    return service
+    return Service(loaded, application, _server_settings(loaded), background, periodic, close)
 
 
 def registry_service(arguments: Sequence[str]) -> Service:
@@ -132,9 +143,7 @@ def registry_service(arguments: Sequence[str]) -> Service:
         for anonymous_is_admin in (False, True)
     )
     application = RegistryComposition(_pipeline(loaded).application, confirmed=confirmed, open_to_all=open_to_all)
-    service = Service(application, _server_settings(loaded, concurrent_calls=1), Threads(), (), [records.close])
-    _adopt(loaded)
-    return service
+    return Service(loaded, application, _server_settings(loaded, concurrent_calls=1), Threads(), (), [records.close])
 
 
 def _choose_address(conf: cfg.ConfigOpts, pipeline: Pipeline) -> None:
@@ -153,23 +162,11 @@ def _choose_address(conf: cfg.ConfigOpts, pipeline: Pipeline) -> None:
 
 
 def _load(program: str, arguments: Sequence[str]) -> Loaded:
-    """Reads the configuration. A process that has no log yet gets one now; one that reloads keeps its own until nothing was refused (``_adopt``)."""
+    """Reads the configuration. A process that has no log yet gets one now; one that reloads keeps its own until nothing was refused."""
     loaded = programs.load(program, arguments)
     if not logs.is_set_up():
         logs.set_up(loaded.conf, program)
     return loaded
-
-
-def _adopt(loaded: Loaded) -> None:
-    """Sends the log where the configuration says, and tells there what the operator should know."""
-    logs.set_up(loaded.conf, loaded.program)
-    if loaded.conf.debug:
-        for line in loaded.banner():
-            LOG.debug("%s", line)
-    for warning in loaded.warnings():
-        LOG.warning("%s", warning)
-    if os.geteuid() == 0:
-        LOG.warning("%s runs as root; it needs no rights but those to its own files, so start it as a user of its own.", loaded.program)
 
 
 def _server_settings(loaded: Loaded, concurrent_calls: int | None = None) -> ServerSettings:

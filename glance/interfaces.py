@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from glance.context import RequestContext
 from glance.model.events import Event
-from glance.model.image import Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
+from glance.model.image import Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, Started, StoredData, Upload
 from glance.model.quotas import Quotas, Usage
 from glance.model.stores import StoreTraits
 
@@ -191,9 +191,8 @@ class ImageRecords(Protocol):
 class UploadRecords(Protocol):
     """Attempts to store data, each with a lease. Fencing: only the attempt on record can finish or abandon an upload."""
 
-    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> tuple[Image, bool]:
-        """queued -> ``status``, and the lease begins. Also gives whether there are quotas, so that room must be reserved for data before they are
-        stored. Raises NotQueued."""
+    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> Started:
+        """queued -> ``status``, and the lease begins. Raises NotQueued."""
 
     def renew(self, attempts: Sequence[str]) -> None:
         """Prolongs the leases of those attempts."""
@@ -203,7 +202,7 @@ class UploadRecords(Protocol):
 
     def finish(self, ctx: RequestContext, image_id: str, attempt: str, data: StoredData) -> Image:
         """Records location, size and checksum, and makes the image active, in one transaction; where the location is only staged, the image stays
-        as it is. Raises UploadLost unless the attempt still holds the image."""
+        as it is. Raises UploadLost unless the attempt still holds the image. Bytes that are reserved have room whatever the quotas are by now."""
 
     def abandon(self, image_id: str, attempt: str, status: str) -> bool:
         """Takes a failed attempt off the record, and lets the image fall to ``status`` (killed or queued) unless it was deleted meanwhile. False

@@ -53,6 +53,15 @@ def issue(directory: Path, name: str = "permitted.example", authority: Certifica
     return files
 
 
+def with_pass_phrase(key: Path) -> Path:
+    """A copy of a key, beside it, that nobody can read who does not know its pass phrase."""
+    secret = serialization.load_pem_private_key(key.read_bytes(), None)
+    path = key.with_suffix(".secret")
+    encryption = serialization.BestAvailableEncryption(b"SENT")
+    path.write_bytes(secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption))
+    return path
+
+
 def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
 

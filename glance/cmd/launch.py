@@ -11,12 +11,14 @@ from glance import errors
 from glance.config import logs
 from glance.server.prefork import serve
 from glance.server.settings import Service
+from glance.server.signals import hold_reload
 
 LOG = logging.getLogger(__name__)
 
 
 def launch(load: Callable[[], Service]) -> int:
     """Serves until a signal comes. Returns 0, or what the error asks for: 78 unsafe configuration file, 3 bad store, else 1."""
+    hold_reload()
     os.umask(0o027)
     try:
         return serve(load)

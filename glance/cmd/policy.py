@@ -7,14 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from glance import errors
 from glance.context import RequestContext, implied_roles, split_roles
 from glance.model.image import Image
 from glance.policies.engine import PolicyEngine
 from glance.policies.explain import explain, origin
+from glance.policies.rules import RULES
 from glance.service.authorize import ATTRIBUTES, target
 
 #: Exit status of check where the policy refuses.
 REFUSED = 3
+
+#: What each rule is about.
+_ABOUT = {rule.name: rule.about for rule in RULES}
 
 #: Second names of what a check may name.
 _ALIASES = {"project_id": "owner", "tenant": "owner", "image_id": "id", "member": "member_id"}
@@ -52,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         type=_pair,
         metavar="KEY=VALUE",
-        help="of the image, such as owner, visibility, status, member_id or a property; may be repeated. Unless said it is the caller's own, shared",
+        help="of the image, such as owner, visibility, status, member_id or a property; may be repeated. Unless said it is the caller's own, shared. "
+        "Does not count for get_images, stores_info_detail and context_is_admin, which are about no image",
     )
     return parser
 
@@ -65,9 +71,10 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _check(chosen: argparse.Namespace, policy: PolicyEngine, ctx: RequestContext) -> int:
-    stated = {_ALIASES.get(name, name): value for name, value in chosen.target}
-    member = stated.pop("member_id", None)
-    lines = list(explain(policy, chosen.rule, ctx, target(ctx, _image(ctx, stated), member)))
+    """Raises ConfigurationError for a rule that there is not."""
+    if not policy.knows(chosen.rule):
+        raise errors.ConfigurationError(reason=f"There is no policy rule {chosen.rule}; glance-manage policy list shows all.")
+    lines = list(explain(policy, chosen.rule, ctx, _about(chosen, ctx)))
     allowed = lines[0].holds
     print(f"{chosen.rule} is {'allowed' if allowed else 'refused'} to {_described(ctx)}. What decides:")
     for part in lines:
@@ -83,6 +90,18 @@ def _caller(chosen: argparse.Namespace, *, owner_is_project: bool) -> RequestCon
         service_roles=split_roles(chosen.service_roles),
         owner_is_project=owner_is_project,
     )
+
+
+def _about(chosen: argparse.Namespace, ctx: RequestContext) -> dict[str, object]:
+    """What the service asks the rule about. Rules that the table does not have are taken for rules about images."""
+    about = _ABOUT.get(chosen.rule, "image")
+    if about == "nothing":
+        return {}
+    if about == "caller":
+        return target(ctx)
+    stated = {_ALIASES.get(name, name): value for name, value in chosen.target}
+    member = stated.pop("member_id", None)
+    return target(ctx, _image(ctx, stated), member)
 
 
 def _image(ctx: RequestContext, stated: Mapping[str, str]) -> Image:

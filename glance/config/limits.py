@@ -18,7 +18,8 @@ SECTION = Section(
         cfg.StrOpt(
             "endpoint_id",
             help="Id of an endpoint of this image service in keystone: limits belong to its service and region. Where keystone is, and who asks, is "
-            "said by the options of keystoneauth in this section: auth_url, username, password, user_domain_id, system_scope = all.",
+            "said by the options of keystoneauth in this section, or in the one that auth_section names: auth_url, username, password, "
+            "user_domain_id, system_scope = all.",
         ),
         cfg.FloatOpt("fresh_seconds", default=60, min=1, help="Seconds for which a process takes limits for what keystone has."),
         cfg.FloatOpt(
@@ -30,9 +31,6 @@ SECTION = Section(
     ),
     group=GROUP,
 )
-
-#: Where nothing is said. Without a time limit a silent keystone would hold every request for ever.
-_DEFAULTS = {"auth_type": "password", "timeout": 10}
 
 
 def make(conf: cfg.ConfigOpts) -> QuotaSource:
@@ -47,26 +45,31 @@ def make(conf: cfg.ConfigOpts) -> QuotaSource:
         ) from error
     loading.register_auth_conf_options(conf, GROUP)
     loading.register_session_conf_options(conf, GROUP)
-    for name, default in _DEFAULTS.items():
-        conf.set_default(name, default, GROUP)
+    group = conf[GROUP]
+    account = group.auth_section or GROUP
+    # Where nothing is said. Without a time limit a silent keystone would hold every request for ever.
+    conf.set_default("auth_type", "password", account)
+    conf.set_default("timeout", 10, GROUP)
     try:
-        account = loading.load_auth_from_conf_options(conf, GROUP)
-        _check(conf[GROUP])
-        session = loading.load_session_from_conf_options(conf, GROUP, auth=account)
+        auth = loading.load_auth_from_conf_options(conf, GROUP)
+        _check(group, conf[account])
+        session = loading.load_session_from_conf_options(conf, GROUP, auth=auth)
     except (exceptions.ClientException, cfg.Error, ValueError) as error:
-        raise errors.ConfigurationError(reason=f"The options of [{GROUP}] cannot be used: {error}") from error
+        sections = " and ".join(f"[{section}]" for section in dict.fromkeys((GROUP, account)))
+        raise errors.ConfigurationError(reason=f"The options of {sections} cannot be used: {error}") from error
     # Keystone is asked at auth_url, whatever its catalogue says of the way there.
     keystone = adapter.Adapter(session, service_type="identity", interface=plugin.AUTH_INTERFACE, version=(3,))
-    group = conf[GROUP]
     return KeystoneLimits(keystone, LimitsSettings(group.endpoint_id, group.fresh_seconds, group.kept_seconds))
 
 
-def _check(group: Any) -> None:
+def _check(group: Any, account: Any) -> None:
     """Raises ValueError for options with which no limit could ever be read. Keystone shows the limits of all projects for ``system_scope`` only;
     with another one those of a project would be overlooked."""
-    needed = ["endpoint_id", "system_scope"]
-    if group.auth_type == "password":
+    needed = ["system_scope"]
+    if account.auth_type == "password":
         needed += ["auth_url", "password", "username"]
-    missing = [name for name in needed if name in group and not group[name] and not (name == "username" and group.user_id)]
+    missing = [name for name in needed if name in account and not account[name] and not (name == "username" and account.user_id)]
+    if not group.endpoint_id:
+        missing.append("endpoint_id")
     if missing:
         raise ValueError(f"{', '.join(missing)} missing")

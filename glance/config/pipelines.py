@@ -70,6 +70,9 @@ class Pipeline:
 
 def load(path: Path, program: str, flavor: str | None, conf_files: Sequence[Path], conf: cfg.ConfigOpts) -> Pipeline:
     """What a paste file describes. Raises ConfigurationError, which names the file."""
+    if flavor and len(flavor.split()) > 1:
+        # Not to be quoted: what was meant to be options of their own may hold a password.
+        raise errors.ConfigurationError(reason="flavor goes on in the next line of the configuration file: do not indent what follows it.")
     name = f"{program}-{flavor}" if flavor else program
     try:
         files.check(path)
@@ -81,7 +84,7 @@ def load(path: Path, program: str, flavor: str | None, conf_files: Sequence[Path
         return Pipeline(
             application,
             open_to_all=not factories.OPEN_TO_ALL.isdisjoint(loader.named),
-            believes_headers=factories.CONTEXT in loader.named and not loader.authenticated,
+            believes_headers=bool(loader.believing),
             counts_requests=factories.RATE_LIMIT in loader.named,
         )
     except errors.ConfigurationError:
@@ -113,6 +116,8 @@ class _Loader(loadwsgi.ConfigLoader):
         self.authenticated = True
         #: The factories of all sections that have been asked for.
         self.named: set[str] = set()
+        #: The sections of filters that believe identity headers with no filter in their pipeline that may have checked them.
+        self.believing: set[str] = set()
         defaults = {"here": str(path.parent.absolute()), "__file__": str(path.absolute())}
         self.parser = loadwsgi.NicerConfigParser(self.filename, defaults=defaults, interpolation=_Here())
         self.parser.optionxform = str
@@ -144,6 +149,8 @@ class _Loader(loadwsgi.ConfigLoader):
         options = factories.translate(local_conf, self._program, authenticated=self.authenticated and not alone)
         self.named |= {options[key] for key in (factories.APP, factories.FILTER) if key in options}
         named = options.get(factories.FILTER, "")
+        if named == factories.CONTEXT and not self.authenticated:
+            self.believing.add(section)
         if named.startswith(factories.READS_CONFIGURATION):
             options = {"oslo_config_project": "glance", "oslo_config_file": str(self._conf_files[-1]), **options}
         if named in factories.TAKES_CONFIGURATION:
@@ -152,8 +159,11 @@ class _Loader(loadwsgi.ConfigLoader):
 
     def _pipeline_app_context(self, object_type: Any, section: str, *args: Any, **kwargs: Any) -> Any:
         filters = self.parser.get(section, "pipeline", fallback="").split()[:-1]
+        around = self.authenticated
         self.authenticated = self.parser.has_option(section, "filter-with") or any(self._may_authenticate(name) for name in filters)
-        return super()._pipeline_app_context(object_type, section, *args, **kwargs)
+        context = super()._pipeline_app_context(object_type, section, *args, **kwargs)
+        self.authenticated = around
+        return context
 
     def _may_authenticate(self, name: str) -> bool:
         return factories.may_authenticate(dict(self.parser[f"filter:{name}"])) if self.parser.has_section(f"filter:{name}") else True
@@ -164,7 +174,7 @@ class _Loader(loadwsgi.ConfigLoader):
             raise LookupError(f"{path} includes itself.")
         files.check(path)
         other = _Loader(path, self._program, self._conf_files, self._conf, self._parents)
-        other.named = self.named
+        other.named, other.believing = self.named, self.believing
         return other
 
 

@@ -25,6 +25,9 @@ T = TypeVar("T")
 #: How long a transaction that others block is tried again.
 RETRY_SECONDS = 2.0
 
+#: How often one transaction may lack what another service knows.
+_PREPARATIONS = 5
+
 _SHORTEST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
 
@@ -57,6 +60,7 @@ class Transactions:
     def __call__(self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         deadline = time.monotonic() + RETRY_SECONDS
         pause = _SHORTEST_PAUSE
+        preparations = 0
         while True:
             try:
                 with self._engine.begin() as connection:
@@ -64,7 +68,11 @@ class Transactions:
             except IntegrityError:
                 raise
             except Unprepared as missing:
+                if preparations == _PREPARATIONS:
+                    raise errors.DatabaseUnavailable from missing  # it takes longer than what was prepared lasts
                 missing.prepare()
+                preparations += 1
+                deadline = time.monotonic() + RETRY_SECONDS
                 continue
             except (DBAPIError, PoolTimeoutError, UnicodeEncodeError, OverflowError) as error:
                 if not is_transient(error) or time.monotonic() > deadline:

@@ -18,7 +18,7 @@ from glance.db.schema import image_uploads, images
 from glance.db.steps import add_location, change, complete, lock_to_change
 from glance.db.transactions import Database
 from glance.interfaces import QuotaSource
-from glance.model.image import Held, Image, StoredData, Upload
+from glance.model.image import Held, Image, Started, StoredData, Upload
 from glance.model.quotas import Measure
 from glance.model.status import ACTIVE, HELD, QUEUED, UPLOADING, sources_of
 
@@ -39,9 +39,9 @@ class SqlUploads:
         self._clock = clock
         self._quotas = quotas
 
-    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> tuple[Image, bool]:
+    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> Started:
         try:
-            return self._database.write(self._start, ctx, upload, status), self._quotas is not None
+            return Started(self._database.write(self._start, ctx, upload, status), limited=self._quotas is not None)
         except IntegrityError as error:
             # An earlier attempt is on record and was not cleaned up yet.
             raise errors.NotQueued from error
@@ -112,6 +112,8 @@ class SqlUploads:
         held, status = _STAGED if data.location.status == "staged" else _STORED
         if data.virtual_size is not None:
             changes["virtual_size"] = data.virtual_size
+        if self._quotas and data.size > _reserved(connection, image_id, attempt):
+            self._reserve(connection, image_id, attempt, data.size)
         image = _take_off(connection, image_id, attempt)
         if image is None:
             raise errors.UploadLost(image_id=image_id)
@@ -120,8 +122,6 @@ class SqlUploads:
         except errors.StatusConflict as error:
             raise errors.UploadLost(image_id=image_id) from error
         add_location(connection, image_id, data.location, now)
-        if self._quotas and data.size:
-            check_quotas(connection, self._quotas, image.owner, *_growing(image))
         return complete(connection, [image])[0]
 
     def _abandon(self, connection: Connection, image_id: str, attempt: str, status: str) -> bool:
@@ -152,6 +152,12 @@ def _growing(image: Image) -> tuple[Measure, ...]:
 _HELD = (image_uploads.c.image_id == bindparam("held_image")) & (image_uploads.c.attempt == bindparam("held_attempt"))
 _TAKEN_OFF = delete(image_uploads).where(_HELD)
 _LOCKED = IMAGES.where(images.c.id == bindparam("image_id")).with_for_update()
+
+
+def _reserved(connection: Connection, image_id: str, attempt: str) -> int:
+    """The bytes that the attempt may store without asking once more: nothing that becomes of quotas later takes that back."""
+    reserved = select(image_uploads.c.reserved).where(_HELD)
+    return connection.scalar(reserved, {"held_image": image_id, "held_attempt": attempt}) or 0
 
 
 def _take_off(connection: Connection, image_id: str, attempt: str) -> Image | None:

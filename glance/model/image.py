@@ -186,6 +186,14 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
+class Started:
+    """An image that an upload holds now. ``limited``: there are quotas, so room must be reserved for data before they are stored."""
+
+    image: Image
+    limited: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StoredData:
     """What an upload learned about the bytes that it stored."""
 

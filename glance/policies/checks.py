@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator
 from graphlib import TopologicalSorter
 from types import SimpleNamespace
 from typing import Any
 
-from oslo_policy.policy import AndCheck, NotCheck, OrCheck, Rules
+from oslo_policy.policy import AndCheck, NotCheck, OrCheck, RuleCheck, Rules
 
 #: A check of oslo.policy, to be called with what it is about, who asks, and something that has ``rules``.
 Check = Callable[[Any, Any, Any], bool]
@@ -28,8 +27,6 @@ CREDENTIALS = {
 
 #: Kinds of oslo.policy that ask another server, with options that this service does not have.
 _REMOTE = frozenset({"http", "https"})
-
-_REFERENCE = re.compile(r"\brule:([^\s()]+)")
 
 #: Somebody of whom everything is known: a text.
 _SOMEBODY = dict.fromkeys(CREDENTIALS, "")
@@ -59,6 +56,11 @@ def decided(rules: Rules, named: Collection[str]) -> frozenset[str]:
     return frozenset(found)
 
 
+def referred(rules: Rules) -> frozenset[str]:
+    """Rules that others refer to, whether there are such rules or not."""
+    return frozenset(name for names in _references(rules).values() for name in names)
+
+
 def refuse_cycles(rules: Rules) -> None:
     """Raises ValueError (CycleError) for a rule that refers to itself."""
     TopologicalSorter(_references(rules)).prepare()
@@ -85,4 +87,4 @@ def _leaves(check: Check) -> Iterator[Check]:
 
 
 def _references(rules: Rules) -> dict[str, list[str]]:
-    return {name: _REFERENCE.findall(str(check)) for name, check in rules.items()}
+    return {name: [part.match for part in _leaves(check) if isinstance(part, RuleCheck)] for name, check in rules.items()}

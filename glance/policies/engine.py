@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import stat
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from oslo_policy.policy import Rules
 
 from glance import errors
 from glance.context import RequestContext
-from glance.policies import checks
+from glance.policies import checks, language
 from glance.policies import rules as table
 
 LOG = logging.getLogger(__name__)
@@ -38,6 +39,9 @@ class PolicyEngine:
     The files are looked at once a second by ``clock``, which is that of the files. A change counts once it is a second old, or two looks in a row
     have seen it: a file that is just being written does not count, nor does its absence. Files that cannot be used any more change nothing; at the
     first reading they raise ConfigurationError.
+
+    Where a rule of the service refers to one that there is not, the files cannot be used: ``default`` would decide, which allows everybody. Any other
+    such rule, as of a feature that is not here, counts as if it were not there.
 
     A check may stand for a rule, as in oslo.policy's own enforcer.
 
@@ -133,18 +137,39 @@ class PolicyEngine:
             try:
                 if isinstance(state, str):
                     raise ValueError(state)
-                found = Rules.load(self._text(path) or "{}")
+                found = language.load(self._text(path))
                 rules.update(found)
                 checks.refuse_cycles(rules)
                 checks.refuse_unusable(found)
             except errors.ConfigurationUnsafe:
                 raise
-            except (errors.ConfigurationError, OSError, ValueError, AttributeError, TypeError) as error:
+            except (errors.ConfigurationError, OSError, ValueError) as error:
                 raise errors.ConfigurationError(reason=f"The policy file {path} cannot be used: {error}") from error
             origins.update(dict.fromkeys(found, path))
         if self._path and self._path not in version:
             LOG.warning("There is no policy file %s: only the default rules count.", self._path)
+        for name in self._unresolved(rules):
+            del rules[name], origins[name]
+        unused = origins.keys() - self._defaults.keys() - checks.referred(rules)
+        if unused:
+            LOG.warning("The policy has rules that nothing asks for, unless property protections do: %s.", _listed(unused))
         return rules, origins
+
+    def _unresolved(self, rules: Rules) -> frozenset[str]:
+        """Rules that refer, also by way of others, to one that there is not. Raises ConfigurationError where the service asks for one of them."""
+        missing = checks.referred(rules) - rules.keys()
+        unresolved = checks.decided(rules, missing) - missing
+        asked = unresolved & self._defaults.keys()
+        if asked:
+            reason = f"The policy cannot be used: {_listed(asked)} refers to a rule that there is not: {_listed(missing)}."
+            raise errors.ConfigurationError(reason=reason)
+        if unresolved:
+            LOG.warning("The policy's rules %s do not count: they refer to rules that there are not: %s.", _listed(unresolved), _listed(missing))
+        return unresolved
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def _looked_at(path: Path) -> Iterator[tuple[Path, tuple[int, ...] | str]]:
@@ -156,4 +181,7 @@ def _looked_at(path: Path) -> Iterator[tuple[Path, tuple[int, ...] | str]]:
     except OSError as error:
         yield path, error.strerror or str(error)
     else:
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for whoever writes it
+            yield path, "it is no regular file"
+            return
         yield path, (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)  # the inode's own time: a new mode counts too

@@ -23,13 +23,11 @@ class Part:
 
 def origin(policy: PolicyEngine, rule: str) -> str:
     """Where the check of a rule comes from."""
-    if rule in policy.origins:
-        return str(policy.origins[rule])
-    return "default" if rule in policy.rules else f"no such rule: {policy.rules.default_rule} decides"
+    return str(policy.origins.get(rule, "default"))
 
 
 def explain(policy: PolicyEngine, rule: str, ctx: RequestContext, target: Mapping[str, object]) -> Iterator[Part]:
-    """The rule, then the parts of its check that decide, each before its own: all that failed, or the first that was enough."""
+    """The rule, which there is, then the parts of its check that decide, each before its own: all that failed, or the first that was enough."""
 
     def holds(check: Check) -> bool:
         return policy.allows(check, ctx, target)

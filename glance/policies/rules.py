@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 #: What decides where neither the operator's file nor this table does.
 DEFAULT_RULE = "default"
@@ -21,21 +22,23 @@ _ANONYMOUS = "read_only:True"
 @dataclass(frozen=True, slots=True)
 class Rule:
     """``check`` is written in the language of oslo.policy; "" allows everybody. Where ``classic``, releases before 2021 had no check, so that the
-    rule ``default`` decided; it still does with ``enforce_new_defaults = False``."""
+    rule ``default`` decided; it still does with ``enforce_new_defaults = False``. ``about`` is what checks may name when the service asks: an image,
+    the caller only, or nothing."""
 
     name: str
     doc: str
     check: str
     classic: bool = False
+    about: Literal["image", "caller", "nothing"] = "image"
 
 
 RULES: tuple[Rule, ...] = (
     Rule("default", "Decides for every rule that is neither below nor in the operator's file.", ""),
-    Rule("context_is_admin", "Be an administrator, in pipelines that read identity headers.", "role:admin"),
+    Rule("context_is_admin", "Be an administrator, in pipelines that read identity headers.", "role:admin", about="nothing"),
     Rule("service_api", "Be another service, or an administrator.", f"{_ADMIN} or role:service"),
     Rule("add_image", "Create an image.", _MEMBER, classic=True),
     Rule("get_image", "See one image's metadata.", f"{_ADMIN} or {_ANONYMOUS} or (role:reader and {_SEEN})", classic=True),
-    Rule("get_images", "List images.", f"{_ADMIN} or {_ANONYMOUS} or (role:reader and {_OWN})", classic=True),
+    Rule("get_images", "List images.", f"{_ADMIN} or {_ANONYMOUS} or (role:reader and {_OWN})", classic=True, about="caller"),
     Rule("modify_image", "Change an image's metadata.", _MEMBER, classic=True),
     Rule("delete_image", "Delete an image.", _MEMBER, classic=True),
     Rule("publicize_image", "Make an image public.", _ADMIN),
@@ -61,7 +64,7 @@ RULES: tuple[Rule, ...] = (
         classic=True,
     ),
     Rule("fetch_image_location", "See where an image's data is, whatever the service shows to others.", "rule:service_api"),
-    Rule("stores_info_detail", "See how the stores are set up that clients choose from.", "rule:service_api"),
+    Rule("stores_info_detail", "See how the stores are set up that clients choose from.", "rule:service_api", about="caller"),
     Rule("get_members", "See who an image is shared with.", f"{_ADMIN} or (role:reader and ({_OWN} or owner:%(member_id)s))", classic=True),
     Rule(
         "get_member",

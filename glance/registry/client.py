@@ -6,7 +6,7 @@ import logging
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, NoReturn, Protocol, TypeVar
 
 import orjson
 import urllib3
@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError, ProtocolError
 from glance import errors
 from glance.context import RequestContext, to_headers, unauthenticated
 from glance.interfaces import ImageRecords, LocationRecords, MemberRecords, UploadRecords
-from glance.model.image import Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
+from glance.model.image import Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, Started, StoredData, Upload
 from glance.model.quotas import Quotas, Usage
 from glance.registry import operations, wire
 from glance.registry.operations import Operation
@@ -95,10 +95,12 @@ class PoolTransport:
 
 
 def _tls_context(settings: RegistryClientSettings) -> ssl.SSLContext:
+    if settings.key_file and not settings.cert_file:
+        raise errors.ConfigurationError(reason="registry_client_key_file needs registry_client_cert_file: a key alone is shown to nobody.")
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
         if settings.cert_file:
-            context.load_cert_chain(settings.cert_file, settings.key_file)
+            context.load_cert_chain(settings.cert_file, settings.key_file, _refuse_pass_phrase)
     except OSError as error:
         raise errors.ConfigurationError(
             reason=f"registry_client_cert_file, registry_client_key_file or registry_client_ca_file cannot be used: {error.strerror or error}"
@@ -107,6 +109,11 @@ def _tls_context(settings: RegistryClientSettings) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _refuse_pass_phrase() -> NoReturn:
+    """In place of OpenSSL, which would ask for it at the terminal."""
+    raise errors.ConfigurationError(reason="registry_client_key_file has a pass phrase, which nobody could enter: take it away.")
 
 
 def _twice(attempt: Callable[[], Reply], *, repeatable: bool) -> Reply:
@@ -212,7 +219,7 @@ class _Uploads:
     def __init__(self, call: _Caller) -> None:
         self._call = call
 
-    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> tuple[Image, bool]:
+    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> Started:
         return self._call(operations.UPLOADS_START, ctx, upload=upload, status=status)
 
     def renew(self, attempts: Sequence[str]) -> None:

@@ -157,14 +157,6 @@ def pair(first: Slot[T], second: Slot[S]) -> Codec[tuple[T, S]]:
     )
 
 
-def with_member(codec: Codec[T], member: Slot[S]) -> Codec[tuple[T, S]]:
-    """A thing, and something that is said about it in one more member of its object."""
-    return Codec(
-        lambda value: {**load_object(codec.dump(value[0])), member.key: member.codec.dump(value[1])},
-        lambda data: (codec.load(data), member.load(data)),
-    )
-
-
 def one_of(*words: str) -> Codec[str]:
     """One of a few words."""
 

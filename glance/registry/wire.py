@@ -31,6 +31,7 @@ from glance.model.image import (
     OnFailure,
     Operator,
     Scope,
+    Started,
     StoredData,
     Upload,
 )
@@ -59,7 +60,6 @@ from glance.registry.codec import (
     same,
     several,
     table,
-    with_member,
 )
 
 LOCATION = record(
@@ -91,8 +91,13 @@ UPLOAD = record(
     Slot("reserved", INTEGER, default=0),
 )
 HELD = one_of(*get_args(Held))
-_QUOTAS = record(Quotas, *(Slot(measure, INTEGER) for measure in MEASURES))
-USAGE = with_member(record(Usage, *(Slot(measure, INTEGER) for measure in MEASURES)), Slot("quotas", optional(_QUOTAS), default=None))
+_MEASURES = tuple(Slot(measure, INTEGER) for measure in MEASURES)
+_QUOTAS = Slot("quotas", optional(record(Quotas, *_MEASURES)), default=None)
+#: What an owner's images take, with what they may take beside it; a registry of former days says nothing of that.
+USAGE: Codec[tuple[Usage, Quotas | None]] = Codec(
+    lambda value: {**dataclasses.asdict(value[0]), _QUOTAS.key: _QUOTAS.codec.dump(value[1])},
+    lambda data: (Usage(**load_slots(_MEASURES, data)), _QUOTAS.load(data)),
+)
 STORED_DATA = record(
     StoredData,
     Slot("location", LOCATION),
@@ -249,8 +254,11 @@ def _load_changes(data: object) -> ImageChanges:
 IMAGE: Codec[Image] = Codec(_dump_image, _load_image)
 NEW_IMAGE: Codec[Image] = Codec(_dump_image, _load_new_image)
 CHANGES: Codec[ImageChanges] = Codec(_dump_changes, _load_changes)
-#: An image that an attempt holds now, and whether there are quotas.
-STARTED = with_member(IMAGE, Slot("limited", FLAG, default=False))
+_LIMITED = Slot("limited", FLAG, default=False)
+STARTED: Codec[Started] = Codec(
+    lambda started: {**_dump_image(started.image), _LIMITED.key: started.limited},
+    lambda data: Started(_load_image(data), _LIMITED.load(data)),
+)
 
 
 def _attributes(members: Mapping[str, object]) -> dict[str, Any]:

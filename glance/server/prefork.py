@@ -39,6 +39,7 @@ def serve(load: Callable[[], Service]) -> int:
     """
     service = load()
     tls_context(service.settings)
+    service.accepted()
     raise_file_limit()
     os.umask(_UMASK)
     listener = bind(service.settings)
@@ -187,6 +188,7 @@ class Parent:
             service = self._load()
             check_reload(self._service.settings, service.settings)
             tls_context(service.settings)
+            service.accepted()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the new configuration, the old one goes on
             log_failed_reload(error)
             return

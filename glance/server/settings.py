@@ -76,6 +76,12 @@ class Service(Protocol):
     @property
     def settings(self) -> ServerSettings: ...
 
+    def accepted(self) -> None:
+        """Called once nothing is wrong with it, in the process that loaded it: nothing of what it is to replace has changed so far.
+
+        Raises ConfigurationError where it is refused nevertheless; all is as before then, too.
+        """
+
     def started(self) -> None:
         """Called in each worker process, before its first request."""
 

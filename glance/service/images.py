@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 
 from glance import errors
 from glance.context import RequestContext
@@ -23,15 +24,8 @@ from glance.stream import refuse_longer
 FORMATS = frozenset({"disk_format", "container_format"})
 #: Visibilities that reach beyond a project, and the rules that allow them.
 PUBLISHING = {PUBLIC: "publicize_image", COMMUNITY: "communitize_image"}
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Images of a list; ``marker`` asks for those that follow, None where it ends here. Where the policy hides some there are fewer than there could
-    be."""
-
-    images: Sequence[Image] = ()
-    marker: str | None = None
+#: Images that one request looks through for those that the policy shows, and how many of them it reads at a time.
+MOST_LOOKED_AT, _AT_A_TIME = 10_000, 1_000
 
 
 def create(
@@ -85,16 +79,17 @@ def find(services: Services, ctx: RequestContext, image_id: str, *, strict: bool
     return image
 
 
-def list_page(services: Services, ctx: RequestContext, query: ImageQuery) -> Page:
-    """One page of the images that the caller may see."""
+def list_page(services: Services, ctx: RequestContext, query: ImageQuery) -> Sequence[Image]:
+    """One page of the images that the caller may see. Only the last page of a list is not full: clients of version 1 stop there. Raises
+    PolicyForbids, InvalidParameter, and LimitExceeded where the policy hides so many images that the page is not full in good time."""
     authorize(services, ctx, "get_images")
     if protections.hides(services, ctx, query.properties):
-        return Page()
-    found = services.registry.images.list(ctx, query)
-    follows = found[-1].id if found and len(found) == query.limit else None
-    if not all(map(services.policy.is_default, ("get_images", "get_image"))):
-        found = [image for image in found if services.policy.allows("get_image", ctx, target(ctx, image))]
-    return Page([protections.shown(services, ctx, image) for image in found], follows)
+        return ()
+    if all(map(services.policy.is_default, ("get_images", "get_image"))):
+        found = services.registry.images.list(ctx, query)
+    else:
+        found = list(islice(_allowed_by_policy(services, ctx, query), query.limit))
+    return [protections.shown(services, ctx, image) for image in found]
 
 
 def update(
@@ -198,6 +193,21 @@ def untag(services: Services, ctx: RequestContext, image_id: str, name: str) -> 
     authorize_change(services, ctx, "modify_image", image)
     check_may_change(ctx, image, "update")
     return protections.shown(services, ctx, _save(services, ctx, image_id, ImageChanges(untag=name)))
+
+
+def _allowed_by_policy(services: Services, ctx: RequestContext, query: ImageQuery) -> Iterator[Image]:
+    """The images of a list, beyond its page too, that the operator's own ``get_image`` lets the caller see. Raises as ``list_page`` does."""
+    looked_at = 0
+    while looked_at < MOST_LOOKED_AT:
+        found = services.registry.images.list(ctx, query)
+        for image in found:
+            if services.policy.allows("get_image", ctx, target(ctx, image)):
+                yield image
+        if query.limit is None or len(found) < query.limit:
+            return
+        looked_at += len(found)
+        query = replace(query, marker=found[-1].id, limit=max(query.limit, min(2 * query.limit, _AT_A_TIME)))
+    raise errors.LimitExceeded(reason=f"The list is too long to be searched for what you may see: {looked_at} images were not enough. Use filters.")
 
 
 def _switch(services: Services, ctx: RequestContext, image_id: str, rule: str, old: str, new: str) -> Image:

@@ -46,10 +46,10 @@ class Uploading:
         ProjectQuotaExceeded, LimitsUnavailable."""
         reserved = (image.size or 0) if length is None else length
         upload = Upload(image.id, uuid.uuid4().hex, target.name, services.worker(), on_failure, reserved)
-        held, limited = services.registry.uploads.start(ctx, upload, status)
+        started = services.registry.uploads.start(ctx, upload, status)
         services.leases.hold(upload.attempt)
-        room = (Reservation(services.registry, upload),) if limited else ()
-        return cls(services, ctx, replace(image, status=held.status), target, upload, room)
+        room = (Reservation(services.registry, upload),) if started.limited else ()
+        return cls(services, ctx, replace(image, status=started.image.status), target, upload, room)
 
     def store(self, chunks: Iterator[bytes], length: int | None, *, match_format: bool = True) -> Image:
         """Stores ``chunks`` and activates the image, or leaves nothing behind: no bytes, and the image killed or queued.

@@ -16,7 +16,7 @@ from glance.api.v1 import routes as v1
 from glance.api.v2 import routes as v2
 from glance.context import RequestContext
 from glance.interfaces import Registry
-from glance.model.image import ImageQuery
+from glance.model.image import Image, ImageQuery
 from glance.policies.engine import PolicyEngine
 from glance.policies.rules import RULES
 from glance.service import Services, image_data, images, locations, members, stores
@@ -66,14 +66,14 @@ def refusing(directory: Path, rules: Mapping[str, str]) -> PolicyEngine:
 
 
 class Asked(PolicyEngine):
-    """The defaults, and which rules were asked for."""
+    """The defaults, and which rules were asked for, each with what it was asked about."""
 
     def __init__(self) -> None:
         super().__init__(None)
-        self.names: set[str] = set()
+        self.about: dict[str, str] = {}
 
     def allows(self, rule: str, ctx: RequestContext, target: Mapping[str, object]) -> bool:
-        self.names.add(rule)
+        self.about[rule] = "image" if "image_id" in target else "caller"
         return super().allows(rule, ctx, target)
 
 
@@ -113,7 +113,7 @@ def test_locations_when_the_policy_refuses_then_none_is_shown(scene: Scene, tmp_
     assert locations.visible(closed, ADMIN, image) == ()
 
 
-def test_rules_then_every_one_is_asked_for_by_a_use_case(scene: Scene) -> None:
+def test_rules_then_every_one_is_asked_for_by_a_use_case_about_what_the_table_says(scene: Scene) -> None:
     policy = Asked()
     watched = replace(scene, services=replace(scene.services, policy=policy))
     for call in CALLS.values():
@@ -122,7 +122,7 @@ def test_rules_then_every_one_is_asked_for_by_a_use_case(scene: Scene) -> None:
     for visibility in ("public", "community"):
         images.create(watched.services, ADMIN, replace(draft, visibility=visibility))
 
-    assert policy.names == {rule.name for rule in RULES} - OF_CALLERS
+    assert policy.about == {rule.name: rule.about for rule in RULES if rule.name not in OF_CALLERS}
 
 
 @dataclass(frozen=True)
@@ -214,8 +214,12 @@ def test_image_when_the_policy_hides_it_then_version_2_answers_as_for_an_unknown
     assert mine.request("HEAD", f"/v1/images/{image_id}").status == 403
 
 
-def test_lists_when_the_policy_hides_an_image_then_leave_it_out_and_the_next_page_follows_all_the_same(make_api: MakeApi, tmp_path: Path) -> None:
-    api = make_api(trusted=True, policy=refusing(tmp_path, {"get_image": "role:auditor or not 'yes':%(classified)s"}))
+#: Hides what is classified from all but auditors.
+CLASSIFIED = {"get_image": "role:auditor or not 'yes':%(classified)s"}
+
+
+def test_lists_when_the_policy_hides_an_image_then_leave_it_out(make_api: MakeApi, tmp_path: Path) -> None:
+    api = make_api(trusted=True, policy=refusing(tmp_path, CLASSIFIED))
     mine, auditor = api.as_caller("P1"), api.as_caller("P1", "member,auditor")
     first, hidden, last = mine.new(name="first"), mine.new(name="hidden", classified="yes"), mine.new(name="last")
 
@@ -224,10 +228,65 @@ def test_lists_when_the_policy_hides_an_image_then_leave_it_out_and_the_next_pag
         for path in ("/v1/images", "/v1/images/detail", "/v2/images"):
             assert [image["name"] for image in caller.get(path)["images"]] == seen
     assert ([image["id"] for image in mine.get(f"/v1/images?marker={last}&limit=2")["images"]]) == [first]
-    page = mine.get("/v2/images?limit=2")
-    assert ([image["id"] for image in page["images"]], page["next"]) == ([last], f"/v2/images?limit=2&marker={hidden}")
-    rest = mine.get(page["next"])
-    assert ([image["id"] for image in rest["images"]], "next" in rest) == ([first], False)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 25])
+def test_pages_when_the_policy_hides_images_then_only_the_last_is_not_full_and_none_names_them(make_api: MakeApi, tmp_path: Path, size: int) -> None:
+    api = make_api(trusted=True, policy=refusing(tmp_path, CLASSIFIED)).as_caller("P1")
+    classified = [False, True, True, True, True, False, False, True, False, True]
+    made = [api.new(**({"classified": "yes"} if hidden else {})) for hidden in classified]
+    seen = [image_id for image_id, hidden in zip(made, classified, strict=True) if not hidden][::-1]
+
+    for path in ("/v1/images", "/v1/images/detail"):
+        # As clients of version 1 do: until a page is not full, from the last image that it shows.
+        found = page = [image["id"] for image in api.get(f"{path}?limit={size}")["images"]]
+        while len(page) == size:
+            page = [image["id"] for image in api.get(f"{path}?limit={size}&marker={page[-1]}")["images"]]
+            found = [*found, *page]
+        assert found == seen
+
+    document = api.get(f"/v2/images?limit={size}")
+    found = [image["id"] for image in document["images"]]
+    while "next" in document:
+        assert document["next"] == f"/v2/images?limit={size}&marker={found[-1]}"
+        document = api.get(document["next"])
+        found += [image["id"] for image in document["images"]]
+    assert found == seen
+
+
+class Endless:
+    """A registry with a list that has no end, of images whose names are their numbers."""
+
+    def __init__(self) -> None:
+        self.images = self
+        self.listed = 0
+
+    def list(self, ctx: RequestContext, query: ImageQuery) -> Sequence[Image]:
+        assert query.limit is not None
+        assert query.marker == (str(self.listed) if self.listed else None)
+        numbers = range(self.listed + 1, self.listed + 1 + query.limit)
+        self.listed += query.limit
+        return [replace(DRAFT, id=str(number), name=str(number)) for number in numbers]
+
+
+@pytest.mark.parametrize(("limit", "read"), [(1, 7), (2, 14)])
+def test_list_when_the_policy_hides_images_then_no_more_are_read_than_it_takes(scene: Scene, tmp_path: Path, limit: int, read: int) -> None:
+    endless = Endless()
+    policy = refusing(tmp_path, {"get_image": "'5':%(name)s or '9':%(name)s"})
+    services = replace(scene.services, registry=endless, policy=policy)  # type: ignore[arg-type]
+
+    assert [image.id for image in images.list_page(services, ADMIN, ImageQuery(limit=limit))] == ["5", "9"][:limit]
+    assert endless.listed == read
+
+
+@pytest.mark.parametrize("limit", [2, 25, 1000])
+def test_list_when_the_policy_hides_images_without_end_then_is_given_up(scene: Scene, tmp_path: Path, limit: int) -> None:
+    endless = Endless()
+    services = replace(scene.services, registry=endless, policy=refusing(tmp_path, {"get_image": "'5':%(name)s"}))  # type: ignore[arg-type]
+
+    with pytest.raises(errors.LimitExceeded, match="Use filters"):
+        images.list_page(services, ADMIN, ImageQuery(limit=limit))
+    assert images.MOST_LOOKED_AT <= endless.listed < images.MOST_LOOKED_AT + 1000
 
 
 @pytest.mark.parametrize(
@@ -257,10 +316,10 @@ def test_list_when_no_file_decides_then_the_policy_is_not_asked_about_each_image
     policy = Asked()
     watched = replace(scene, services=replace(scene.services, policy=policy))
     watched.queued()
-    policy.names.clear()
+    policy.about.clear()
 
-    assert len(images.list_page(watched.services, replace(ADMIN, project="owner"), ImageQuery()).images) == 1
-    assert policy.names == {"get_images"}
+    assert len(images.list_page(watched.services, replace(ADMIN, project="owner"), ImageQuery())) == 1
+    assert policy.about == {"get_images": "caller"}
 
 
 def test_publishing_when_a_check_names_the_image_then_it_counts_at_its_creation_too(make_api: MakeApi, tmp_path: Path) -> None:

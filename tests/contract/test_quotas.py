@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 from glance import errors
 from glance.context import RequestContext
 from glance.db.registry import SqlRegistry
-from glance.interfaces import Registry
-from glance.model.image import Image, ImageChanges, Location, LocationChange, StoredData
+from glance.interfaces import QuotaSource, Registry
+from glance.model.image import Held, Image, ImageChanges, Location, LocationChange, Started, StoredData
 from glance.model.quotas import EqualQuotas, Quotas, Usage
 from glance.registry.client import HttpRegistry
 from glance.registry.server import RegistryApp
@@ -24,30 +25,41 @@ Limited = Callable[..., Registry]
 
 
 class Asked:
-    """Quotas that must be asked for each time. Meanwhile somebody else writes: nothing in the database is held."""
+    """Quotas that each thread must ask for each time. Meanwhile somebody else writes: nothing in the database is held."""
 
     def __init__(self, quotas: Quotas, others: Registry) -> None:
         self._quotas = quotas
         self._others = others
-        self._known: dict[str | None, Quotas] = {}
+        self._known: dict[tuple[int, str | None], Quotas] = {}
 
     def of(self, owner: str | None) -> Quotas:
         create(self._others, of_project("others"))
-        self._known[owner] = self._quotas
+        self._known[threading.get_ident(), owner] = self._quotas
         return self._quotas
 
     def known(self, owner: str | None) -> Quotas | None:
-        return self._known.pop(owner, None)
+        return self._known.pop((threading.get_ident(), owner), None)
+
+
+class Silent:
+    """Quotas that nobody tells."""
+
+    def of(self, owner: str | None) -> Quotas:
+        raise errors.LimitsUnavailable
+
+    def known(self, owner: str | None) -> Quotas | None:
+        return None
 
 
 @pytest.fixture(params=["sql", "http", "asked"])
 def limited(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Limited]:
-    """Makes a registry with quotas; all of one test have the same database."""
+    """Makes a registry with quotas, or with another ``source`` of them; all of one test have the same database."""
     engine = make_hasty_engine(tmp_path)
 
-    def make(**limits: int) -> Registry:
+    def make(source: QuotaSource | None = None, **limits: int) -> Registry:
         quotas = Quotas(**limits)
-        registry = SqlRegistry(engine, quotas=Asked(quotas, SqlRegistry(engine)) if request.param == "asked" else EqualQuotas(quotas))
+        usual = Asked(quotas, SqlRegistry(engine)) if request.param == "asked" else EqualQuotas(quotas)
+        registry = SqlRegistry(engine, quotas=source or usual)
         if request.param != "http":
             return registry
         return HttpRegistry(WsgiTransport(RegistryApp(registry, secret="s", default_limit=25, max_limit=1000, anonymous_is_admin=False)), "s")
@@ -78,7 +90,7 @@ def test_quotas_then_told_with_the_usage_and_when_an_upload_starts(limited: Limi
     image = create(registry)
 
     assert registry.images.usage(ALICE) == (Usage(images=1), Quotas(stored=10, images=3))
-    assert registry.uploads.start(ALICE, upload_of(image.id)) == (registry.images.get(ALICE, image.id), True)
+    assert registry.uploads.start(ALICE, upload_of(image.id)) == Started(registry.images.get(ALICE, image.id), limited=True)
 
 
 def test_usage_then_counts_what_the_images_of_the_owner_take(limited: Limited) -> None:
@@ -205,6 +217,28 @@ def test_quota_when_it_was_lowered_then_only_what_grows_is_refused(limited: Limi
     with pytest.raises(errors.ProjectQuotaExceeded):
         create(registry)
     registry.images.delete(ALICE, image.id)
+
+
+@pytest.mark.parametrize(("status", "kept"), [("saving", "active"), ("uploading", "staged")])
+def test_quota_when_it_was_lowered_meanwhile_then_what_was_reserved_is_finished(limited: Limited, status: Held, kept: str) -> None:
+    first, second = (start(limited(stored=10, staged=10), status=status, reserved=5) for _ in range(2))
+    registry = limited(stored=3, staged=3, images=0, uploading=0)
+
+    registry.uploads.finish(ALICE, first.image_id, first.attempt, data(first.image_id, 5, kept))
+    with pytest.raises(errors.ProjectQuotaExceeded):
+        registry.uploads.finish(ALICE, second.image_id, second.attempt, data(second.image_id, 6, kept))
+    assert [upload.reserved for upload, _expired in registry.uploads.leases()] == [5]
+
+
+def test_quota_when_nobody_tells_it_any_more_then_what_was_reserved_is_finished(limited: Limited) -> None:
+    first, second = (start(limited(stored=10), reserved=5) for _ in range(2))
+    registry = limited(Silent())
+
+    assert registry.uploads.finish(ALICE, first.image_id, first.attempt, data(first.image_id, 5)).status == "active"
+    with pytest.raises(errors.LimitsUnavailable):
+        registry.uploads.finish(ALICE, second.image_id, second.attempt, data(second.image_id, 6))
+    with pytest.raises(errors.LimitsUnavailable):
+        start(registry)
 
 
 def test_quota_when_nobody_owns_images_then_these_count_together(limited: Limited) -> None:

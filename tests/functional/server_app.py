@@ -27,6 +27,9 @@ class Service:
         self.fails_to_start = values.pop("fails_to_start", False)
         self.settings = ServerSettings(bind_host="127.0.0.1", bind_port=0, **values)
 
+    def accepted(self) -> None:
+        LOG.info("accepted in %d", os.getpid())
+
     def started(self) -> None:
         if self.fails_to_start:
             raise errors.ConfigurationError(reason="cannot start on purpose")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from glance.testing.servers import PATIENCE, Glance
+from glance.testing.servers import PATIENCE, Glance, wait_until
 from glance.testing.wire import Answer, parse_one, request_bytes
 from tests.functional.memcached import Memcached
 
@@ -78,6 +79,28 @@ def test_rates_when_the_paste_file_has_no_filter_then_the_log_says_so(tmp_path: 
     with glance:
         assert [glance.request("GET", "/v2/images").status for _ in range(2)] == [200, 200]
         assert "the pipeline of the paste file has no filter ratelimit" in glance.logs()
+
+
+def test_rates_when_memcached_was_restarted_then_count_again_after_one_pause(tmp_path: Path) -> None:
+    with Memcached() as memcached, ThreadPoolExecutor(RACING) as pool:
+        options = {"DEFAULT": {**EMBEDDED, "workers": 0}, "rate_limits": {"requests": "1/day", "memcached_servers": memcached.address}}
+        with Glance(tmp_path / "site", flavor="trusted-auth", services=("api",), api_options=options) as glance:
+
+            def ask(project: str) -> int:
+                return glance.request("GET", "/v2/images", identity(project)).status
+
+            def many_connections() -> bool:
+                list(pool.map(ask, map(str, range(RACING))))
+                return memcached.connections() > 15
+
+            wait_until(many_connections, "many connections to memcached at once")
+            assert ask("0") == 429
+            memcached.restart()
+
+            # The first request notices; a pause for each broken connection would take minutes.
+            assert ask("0") == 200
+            wait_until(lambda: ask("0") == 429, "a request that is one too many", 60)
+            assert re.search(r"nobody is held back for 10 seconds: \w+Error", (glance.directory / "log/api.log").read_text())
 
 
 @pytest.fixture(scope="module")

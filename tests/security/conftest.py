@@ -41,8 +41,8 @@ def users(keystone_server: KeystoneServer) -> Callers:
 @pytest.fixture(scope="session")
 def issued(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Callers]:
     """Callers with tokens of the operator, and the file that says so, for both places that know such."""
-    glance = Glance(tmp_path_factory.mktemp("issued"), flavor="tokens")
-    return glance.directory / "tokens.json", with_issued_tokens(glance)
+    file = tmp_path_factory.mktemp("issued") / "tokens.json"
+    return file, with_issued_tokens(file)
 
 
 @pytest.fixture(scope="session")
@@ -118,9 +118,8 @@ def case(
     """A place for one test, whose docstring begins with the numbers of its rows. Nothing is harmed once it has ended."""
     row = re.match(r"[SP]\d+(, [SP]\d+)*", request.function.__doc__ or "")
     assert row, "the docstring begins with the numbers of the rows"
-    where = f"{place.flavor}/{place.registry}"
     before = Before.of(place, standing)
-    case = Case(place, lambda text: record_property(SAW, (row[0], text, where)))
+    case = Case(place, lambda text: record_property(SAW, (row[0], text, place.name)))
     yield case
     before.check(case)
 

@@ -11,16 +11,24 @@ import random
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
+import pytest
+
+from glance.identity import issuing
 from glance.testing.servers import Glance, Options, wait_until
 from glance.testing.servers import Service as Program
 from glance.testing.wire import Answer
 from tests.canaries import Listener
 from tests.keystone_server import PASSWORD, KeystoneServer
+from tests.spellings import spellings
 
 FLAVORS = ("none", "trusted-auth", "tokens", "keystone")
 REGISTRIES = ("embedded", "http")
+#: Where a row sends all spellings of what it sends, for headers count most there. Elsewhere it sends one of each, another in each place.
+IN_FULL = "trusted-auth/http"
 
 #: Project and role of everybody: two who share nothing, a reader beside the first one, an administrator, another service.
 ROLES = {
@@ -42,8 +50,11 @@ DATA_TYPE = {"Content-Type": "application/octet-stream"}
 JSON_TYPE = {"Content-Type": "application/json"}
 PATCH_TYPE = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 
-MIB = 1 << 20
+#: Bytes of an image.
+SIZE = 64 << 10
 _seeds = itertools.count()
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -63,13 +74,10 @@ def with_names() -> Callers:
     return {who: _named(who, project, role) for who, (project, role) in ROLES.items()}
 
 
-def with_issued_tokens(glance: Glance) -> Callers:
-    """Callers with tokens of the operator."""
-
-    def issue(who: str, project: str, role: str) -> str:
-        return glance.manage("token", "create", "--user", f"user-{who}", "--project", project, "--role", role).strip()
-
-    return {who: _with_token(project, issue(who, project, role)) for who, (project, role) in ROLES.items()}
+def with_issued_tokens(file: Path) -> Callers:
+    """Callers with tokens of the operator, which are in that file then."""
+    issued = {who: issuing.create(file, f"user-{who}", project, [role]) for who, (project, role) in ROLES.items()}
+    return {who: _with_token(token.project, secret) for who, (secret, token) in issued.items()}
 
 
 def with_users(server: KeystoneServer) -> Callers:
@@ -87,6 +95,11 @@ def _named(who: str, project: str, role: str) -> Caller:
 
 def _with_token(project: str, token: str) -> Caller:
     return Caller(project, {"X-Auth-Token": token}, token)
+
+
+def only_in(place: str) -> pytest.MarkDecorator:
+    """For a test of what depends on no place: it runs in that one alone."""
+    return pytest.mark.parametrize("place", [place], indirect=True)
 
 
 def options(registry: str) -> dict[str, dict[str, object]]:
@@ -128,13 +141,17 @@ class Place:
     loaded: list[int] = field(default_factory=list)
 
     @property
+    def name(self) -> str:
+        return f"{self.flavor}/{self.registry}"
+
+    @property
     def leak(self) -> Path:
         return self.glance.directory.parent / "leak"
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """All that nobody may ever see."""
-        return (SENT, LEAK, PASSWORD, *(caller.token for caller in self.callers.values()))
+    @cached_property
+    def secrets(self) -> frozenset[bytes]:
+        """All that nobody may ever see, in every form."""
+        return frozenset().union(*map(spellings, (SENT, LEAK, PASSWORD, *(caller.token for caller in self.callers.values()))))
 
     def logs(self) -> dict[Path, int]:
         """How long each log is."""
@@ -142,7 +159,7 @@ class Place:
 
     def log_since(self, before: Mapping[Path, int]) -> str:
         """What the logs hold beyond that."""
-        return "".join(path.read_bytes()[before.get(path, 0) :].decode(errors="replace") for path in self.logs())
+        return "".join(_read_from(path, before.get(path, 0)) for path in self.logs())
 
     def reload(self, programs: Sequence[Program]) -> None:
         """Returns once the configuration counts as the files have it now; raises ServerFailure where it is refused."""
@@ -160,6 +177,12 @@ class Place:
         return "onfiguration reloaded" in log
 
 
+def _read_from(path: Path, position: int) -> str:
+    with path.open("rb") as file:
+        file.seek(position)
+        return file.read().decode(errors="replace")
+
+
 @dataclass
 class Case:
     """A place, as one test meets it. All answers are kept for what is looked at after the test."""
@@ -169,6 +192,22 @@ class Case:
     answers: list[Answer] = field(default_factory=list)
     allowed: set[int] = field(default_factory=set)
     paths_allowed: bool = False
+
+    def __post_init__(self) -> None:
+        self._chance = random.Random(self.place.name)
+
+    @property
+    def in_full(self) -> bool:
+        return self.place.name == IN_FULL
+
+    def some(self, spellings: Sequence[T]) -> Sequence[T]:
+        """Of several ways to say the same all where the test is to be done in full, elsewhere one: in each place another, the same in each run."""
+        return spellings if self.in_full else [self._chance.choice(spellings)]
+
+    @property
+    def how_many(self) -> str:
+        """What the summary says of them."""
+        return "all" if self.in_full else "one"
 
     @property
     def flavor(self) -> str:
@@ -223,7 +262,7 @@ class Case:
     def image(self, who: str, visibility: str = "private", data: bytes | None = None, *, version: str = "v2") -> Picture:
         """An active image that ``who`` has uploaded; an administrator publishes it where it is public."""
         if data is None:
-            data = random.Random(next(_seeds)).randbytes(MIB)
+            data = random.Random(next(_seeds)).randbytes(SIZE)
         image_id = self._upload_v1(who, data) if version == "v1" else self._upload_v2(who, data)
         change = [{"op": "replace", "path": "/visibility", "value": visibility}]
         answer = self.json("ADM" if visibility == "public" else who, "PATCH", f"/v2/images/{image_id}", change)

@@ -1,4 +1,4 @@
-"""What is looked at after every test finds what it looks for: P1 to P6."""
+"""What is looked at after every test finds what it looks for: P1 to P6. One place is enough for that."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ import pytest
 from glance.testing.servers import wait_until
 from glance.testing.wire import Answer
 from tests.security.aftermath import Before, Level
-from tests.security.matrix import LEAK, SENT, Case, Picture, Place
+from tests.security.conftest import SAW
+from tests.security.matrix import LEAK, SENT, Case, Picture, Place, only_in
+
+HERE = only_in("none/embedded")
 
 #: Something bad that happens to a place, and is put right afterwards.
 Damage = Callable[[Case, Picture], AbstractContextManager[None]]
@@ -48,26 +51,34 @@ def log_has(case: Case, text: str) -> Iterator[None]:
 def changed(path: Path, content: bytes) -> Iterator[None]:
     before = path.read_bytes()
     path.write_bytes(content)
-    yield
-    path.write_bytes(before)
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
 
 
 @contextlib.contextmanager
 def row_is_changed(case: Case, standing: Picture) -> Iterator[None]:
-    with closing(sqlite3.connect(case.glance.database)) as database:
-        for name, wait in (("other", True), (None, False)):
-            with database:
-                database.execute("UPDATE images SET name = ? WHERE id = ?", (name, standing.id))
-            if wait:
-                yield
+    rename(case.glance.database, standing.id, "other")
+    try:
+        yield
+    finally:
+        rename(case.glance.database, standing.id, None)
+
+
+def rename(path: Path, image_id: str, name: str | None) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE images SET name = ? WHERE id = ?", (name, image_id))
 
 
 @contextlib.contextmanager
 def file_is_made(case: Case, standing: Picture) -> Iterator[None]:
     path = case.glance.directory / "stray"
     path.symlink_to("/etc/passwd")
-    yield
-    path.unlink()
+    try:
+        yield
+    finally:
+        path.unlink()
 
 
 @contextlib.contextmanager
@@ -97,16 +108,23 @@ DAMAGE: dict[str, tuple[str, Damage]] = {
 }
 
 
-@pytest.mark.parametrize(("found", "damage"), DAMAGE.values(), ids=DAMAGE)
-def test_damage_when_a_test_has_done_it_then_found(place: Place, standing: Picture, found: str, damage: Damage) -> None:
+@HERE
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damage_when_a_test_has_done_it_then_found(
+    place: Place, standing: Picture, name: str, record_property: Callable[[str, object], None]
+) -> None:
+    found, damage = DAMAGE[name]
     before = Before.of(place, standing)
     case = Case(place, print)
     with damage(case, standing), pytest.raises(AssertionError, match=found):
         before.check(case)
+    record_property(SAW, (found, f"{name} is noticed", place.name))
 
 
-def test_memory_when_it_has_grown_then_found(place: Place) -> None:
+@HERE
+def test_memory_when_it_has_grown_then_found(place: Place, record_property: Callable[[str, object], None]) -> None:
     now = Level.of(place)
     now.check()
     with pytest.raises(AssertionError, match="P6"):
         replace(now, memory=now.memory - (64 << 20)).check()
+    record_property(SAW, ("P6", "memory that has grown is noticed", place.name))

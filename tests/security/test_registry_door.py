@@ -6,6 +6,7 @@ import json
 import re
 import socket
 from collections.abc import Mapping
+from itertools import cycle, product
 from pathlib import Path
 
 from glance.registry.operations import OPERATIONS
@@ -80,12 +81,13 @@ def test_registry_when_the_secret_is_missing_then_401_whoever_asks_whatever(case
         {"Authorization": f"Bearer {SENT}"},
     )
     asked = everything(picture)
-    for who in ("A", "ADM", "SVC", ANON):
-        for headers in wrong:
-            for method, path in asked:
-                answer = case.ask_registry(who, method, path, headers)
-                assert (answer.status, answer.body) == (401, REQUIRED), (method, path)
-    case.saw(f"{len(asked)} requests by A, ADM, SVC and ANON, without the secret and with {len(wrong) - 1} wrong ones: 401 each")
+    keys = list(product(("A", "ADM", "SVC", ANON), wrong))
+    requests = list(product(keys, asked) if case.in_full else zip(keys, cycle(asked), strict=False))
+    assert len(requests) >= len(asked)
+    for (who, headers), (method, path) in requests:
+        answer = case.ask_registry(who, method, path, headers)
+        assert (answer.status, answer.body) == (401, REQUIRED), (method, path)
+    case.saw(f"{len(requests)} requests ({len(asked)} kinds) by A, ADM, SVC, ANON, without the secret and with {len(wrong) - 1} wrong ones: 401 each")
 
 
 def test_registry_when_secrets_come_twice_then_400(case: Case) -> None:

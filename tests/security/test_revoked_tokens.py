@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from keystoneauth1.exceptions import Unauthorized
 
+from glance.identity import issuing
 from glance.testing.servers import wait_until
 from glance.testing.wire import Answer
 from tests.functional.memcached import Memcached
@@ -40,7 +41,7 @@ class TokenFile:
         return self.add(secrets.token_hex(32), expires_at=end.isoformat())
 
     def revoke(self, token: str) -> None:
-        self._case.glance.manage("token", "revoke", self._ids[token])
+        issuing.revoke(self._path, [self._ids[token]])
 
     def add(self, token: str, who: str = "A", **more: str) -> str:
         self._ids[token] = secrets.token_hex(4)

@@ -8,13 +8,13 @@ import json
 import pytest
 
 from glance.testing.servers import ServerFailure, free_ports, wait_until
-from tests.security.matrix import ANON, FORMATS, MIB, SENT, Case, Picture
+from tests.security.matrix import ANON, FORMATS, SENT, SIZE, Case, Picture
 from tests.web import Web, web
 
 __all__ = ["web"]
 
 STATUSES = ("queued", "saving", "active", "killed", "deleted", "pending_delete", "deactivated", "x")
-OTHER = bytes(MIB)
+OTHER = bytes(SIZE)
 SHOWN = {"DEFAULT": {"show_multiple_locations": True, "show_image_direct_url": True}}
 
 
@@ -44,14 +44,18 @@ def test_status_when_a_client_sends_one_then_only_the_real_one_is_accepted(case:
     for who in ("A", "ADM"):
         assert {status: put_status(case, who, picture, status) for status in STATUSES} == {one: 200 if one == real else 403 for one in STATUSES}
         assert [put_status(case, who, picture, status, OTHER) for status in STATUSES] == [409] * len(STATUSES)
-        for operation in ("add", "replace", "remove"):
-            assert [patch(case, who, picture, operation, "/status", status) for status in STATUSES] == [403] * len(STATUSES)
+        for status in STATUSES:
+            for operation in case.some(("add", "replace", "remove")):
+                assert patch(case, who, picture, operation, "/status", status) == 403
         assert case.ask(who, "PUT", f"{picture.v2}/file", body=OTHER).status == 409
         assert case.status(picture) == real
     if real == "deactivated":
         assert case.ask("ADM", "POST", f"{picture.v2}/actions/reactivate").status == 204
     assert case.is_intact(picture, "A")
-    case.saw(f"{real} image, A and ADM: v1 PUT of another status 403, of its own 200, with data 409; v2 PATCH 403, PUT file 409; same bytes")
+    case.saw(
+        f"{real} image, A and ADM: v1 PUT of another status 403, of its own 200, with data 409; "
+        f"v2 PATCH ({case.how_many} of 3 operations) 403, PUT file 409; same bytes"
+    )
 
 
 def test_status_when_a_client_of_2011_sends_one_then_it_is_ignored(case: Case) -> None:
@@ -150,7 +154,7 @@ def read_whole(case: Case, image: str) -> bytes | None:
 def test_second_location_when_the_first_is_elsewhere_then_nobody_is_given_other_bytes_than_the_hash_says(case: Case, web: Web) -> None:
     """S06: data that are elsewhere can change at any time, and clients may state hashes of their own (spec-v2 2.6), so a second location is not
     compared when it is added; a download is."""
-    first, other = (web.put(path, data) for path, data in (("/first", OTHER), ("/other", bytes([1]) * MIB)))
+    first, other = (web.put(path, data) for path, data in (("/first", OTHER), ("/other", bytes([1]) * SIZE)))
     with case.with_options({"DEFAULT": {**SHOWN["DEFAULT"], **allowing(web)}}):
         image = f"/v2/images/{case.queued('A')}"
         assert case.json("A", "POST", f"{image}/locations", {"url": first}).status == 202
@@ -223,14 +227,14 @@ def check_cannot_register(case: Case, who: str, url: str) -> None:
     assert case.ask(who, "GET", f"/v2/images/{image_id}").json["status"] == "queued"
 
 
-@pytest.mark.parametrize("scheme", ["file", "swift+http", "s3"])
-def test_source_schemes_when_an_operator_adds_one_that_is_written_to_then_the_service_refuses(case: Case, scheme: str) -> None:
+def test_source_schemes_when_an_operator_adds_one_that_is_written_to_then_the_service_refuses(case: Case) -> None:
     """S07: no option lets clients name what this service has written for others."""
     theirs = case.image("B")
-    with pytest.raises(ServerFailure), case.with_options({"DEFAULT": {"source_schemes": f"http,https,{scheme}"}}):
-        pass
+    for scheme in case.some(("file", "swift+http", "s3")):
+        with pytest.raises(ServerFailure), case.with_options({"DEFAULT": {"source_schemes": f"http,https,{scheme}"}}):
+            pass
     assert case.is_intact(theirs, "B")
-    case.saw("source_schemes = http,https and one of file, swift+http, s3: the configuration is refused")
+    case.saw(f"source_schemes = http,https and {case.how_many} of file, swift+http, s3: the configuration is refused")
 
 
 @pytest.mark.parametrize("who", ["A", "ADM"])

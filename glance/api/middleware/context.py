@@ -34,6 +34,7 @@ IDENTITY_HEADERS = frozenset(
         "HTTP_X_IS_ADMIN_PROJECT",
         "HTTP_X_SERVICE_CATALOG",
         "HTTP_X_AUTHORIZATION",
+        "HTTP_X_SYSTEM_SCOPE",
         "HTTP_OPENSTACK_SYSTEM_SCOPE",
     }
 )

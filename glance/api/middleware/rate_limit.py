@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from hashlib import sha256
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from math import ceil
 from time import monotonic, time
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from limits import RateLimitItem, parse_many
 from limits.storage import MemcachedStorage, MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
+from pymemcache.client.base import PooledClient
 from pymemcache.client.hash import HashClient
 
 from glance import errors
@@ -28,12 +30,15 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _PATIENCE = 1.0
 #: Seconds in which nothing is counted after memcached has failed, so that requests do not wait for it.
 _PAUSE = 10.0
+#: Seconds after which an unused connection is opened anew: a pause outlasts them, so that it is the last for a memcached that was restarted.
+_IDLE = 5.0
 
 
 class RateLimitFilter:
     """Behind the filter that knows the caller: refuses what is more than the rates allow, without reading its body.
 
-    Counted is for each owner of images, and for each address of clients where there is none. In front of that filter it counts for each address.
+    Counted is for each owner of images, and for each address of clients where there is none. In front of that filter, and where nobody is asked who
+    they are, it counts for each address.
     """
 
     def __init__(self, application: Any, settings: RateSettings) -> None:
@@ -54,9 +59,12 @@ class RateLimitFilter:
     def _caller(self, request: Request) -> str | None:
         """Who is counted together; None for whoever is not held back."""
         ctx: RequestContext | None = request.environ.get(CONTEXT)
-        if ctx is None or ctx.owner is None:
-            return f"address {request.remote_addr}"
-        return f"owner {ctx.owner}" if self._exempt_roles.isdisjoint((*ctx.roles, *ctx.service_roles)) else None
+        if ctx is not None and (ctx.user or ctx.project):
+            if not self._exempt_roles.isdisjoint((*ctx.roles, *ctx.service_roles)):
+                return None
+            if ctx.owner is not None:
+                return f"owner {ctx.owner}"
+        return f"address {_site(request.remote_addr or '')}"
 
 
 class _Rates:
@@ -65,7 +73,7 @@ class _Rates:
     def __init__(self, settings: RateSettings) -> None:
         self._servers = settings.memcached_servers
         requests, writes = _windows("requests", settings.requests), _windows("writes", settings.writes)
-        # The shortest first, and writes before all requests: what one window refuses does not count in the next.
+        # The shortest first, and of equal ones that of writes: what one window refuses does not count in the next.
         self._of_reads = sorted(requests, key=_length)
         self._of_writes = sorted(writes + requests, key=_length)
         self._paused_until = 0.0
@@ -80,7 +88,7 @@ class _Rates:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the counters, the service goes on
             self._paused_until = monotonic() + _PAUSE
-            LOG.warning("Requests cannot be counted: nobody is held back for %d seconds: %s", _PAUSE, error)
+            LOG.warning("Requests cannot be counted: nobody is held back for %d seconds: %s: %s", _PAUSE, type(error).__name__, error)
 
     def _hit(self, caller: str, windows: Iterable[tuple[str, RateLimitItem]]) -> None:
         for what, window in windows:
@@ -95,6 +103,17 @@ class _Rates:
         return FixedWindowRateLimiter(_in_memcached(self._servers) if self._servers else MemoryStorage())
 
 
+def _site(address: str) -> str:
+    """Whose address it is: who has one of IPv6 has all that share its first 64 bits (RFC 6177)."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, IPv4Address):
+        return address
+    return str(found.ipv4_mapped or IPv6Network((found.packed, 64), strict=False))
+
+
 def _windows(what: str, rates: str) -> list[tuple[str, RateLimitItem]]:
     return [(what, window) for window in parse_many(rates)] if rates else []
 
@@ -105,5 +124,7 @@ def _length(window: tuple[str, RateLimitItem]) -> int:
 
 def _in_memcached(servers: Sequence[str]) -> MemcachedStorage:
     # One pool of connections for all threads; the library would make one for each.
-    client = HashClient(servers, use_pooling=True, connect_timeout=_PATIENCE, timeout=_PATIENCE, dead_timeout=_PAUSE)
+    options = {"connect_timeout": _PATIENCE, "timeout": _PATIENCE, "pool_idle_timeout": _IDLE}
+    many = len(servers) > 1
+    client = HashClient(servers, use_pooling=True, dead_timeout=_PAUSE, **options) if many else PooledClient(servers[0], **options)
     return MemcachedStorage(f"memcached://{','.join(servers)}", client_getter=lambda *_arguments: client)

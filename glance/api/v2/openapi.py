@@ -70,7 +70,7 @@ _PATCHES = {patch.V21: "changes", patch.V20: "changes_2_0"}
 
 #: By module and name of the handler.
 OPERATIONS: dict[str, Operation] = {
-    "images.index": Operation({200: "images"}, parameters=_FILTERS),
+    "images.index": Operation({200: "images"}, parameters=_FILTERS, raises=(errors.LimitExceeded,)),
     "images.create": Operation({201: "image"}, {JSON: "new_image"}, raises=(*_BODY, errors.OwnerForbidden, errors.ImageExists)),
     "images.show": Operation({200: "image"}, raises=_IMAGE),
     "images.update": Operation({200: "image"}, _PATCHES, raises=(*_CHANGE, *_BODY, errors.Conflict, errors.ContentTypeUnsupported)),

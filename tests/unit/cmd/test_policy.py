@@ -82,6 +82,10 @@ def test_list_when_defaults_are_classic_then_shows_what_the_rule_default_decides
         ("by_service --service-roles x,service", True),
         ("by_service", False),
         ("by_property --target colour=red=ish", True),
+        ("get_images", False),
+        ("get_images --target visibility=shared", False),
+        ("stores_info_detail --project p --target owner=q", True),
+        ("context_is_admin --project p", False),
     ],
 )
 def test_check_then_answers_as_the_service_would(run: Manage, tmp_path: Path, words: str, allowed: bool) -> None:
@@ -91,6 +95,9 @@ def test_check_then_answers_as_the_service_would(run: Manage, tmp_path: Path, wo
         "by_user": "user_id:alice",
         "by_service": "service_roles:service",
         "by_property": "'red=ish':%(colour)s",
+        "get_images": "'shared':%(visibility)s",
+        "stores_info_detail": "owner:%(owner)s",
+        "context_is_admin": "role:admin or owner:%(owner)s",
     }
     (tmp_path / "policy.yaml").write_text(json.dumps(rules))
 
@@ -121,8 +128,10 @@ def test_check_then_prints_who_asked_and_what_decides(run: Manage, tmp_path: Pat
     ]
 
 
-def test_check_when_the_rule_is_unknown_then_says_that_default_decides(run: Manage) -> None:
-    assert "yes  rule upload_imgae (no such rule: default decides)" in run("policy", "check", "upload_imgae")[1]
+def test_check_when_there_is_no_such_rule_then_an_error(run: Manage) -> None:
+    message = "ERROR: There is no policy rule upload_imgae; glance-manage policy list shows all.\n"
+
+    assert run("policy", "check", "upload_imgae") == (1, "", message)
 
 
 def test_check_when_the_file_cannot_be_used_then_says_so(run: Manage, tmp_path: Path) -> None:

@@ -23,10 +23,12 @@ ACCOUNT = {
 }
 
 
-def load(directory: Path, options: dict[str, str], program: str = programs.REGISTRY) -> Loaded:
+def load(directory: Path, options: dict[str, str], program: str = programs.REGISTRY, **sections: dict[str, str]) -> Loaded:
     path = directory / "glance.conf"
-    lines = "\n".join(f"{name} = {value}" for name, value in options.items())
-    path.write_text(f"[DEFAULT]\nuse_keystone_limits = true\n[oslo_limit]\n{lines}\n")
+    lines = ["[DEFAULT]", "use_keystone_limits = true"]
+    for section, content in {"oslo_limit": options, **sections}.items():
+        lines += [f"[{section}]", *(f"{name} = {value}" for name, value in content.items())]
+    path.write_text("\n".join(lines))
     path.chmod(0o640)
     return programs.load(program, [str(path)])
 
@@ -49,6 +51,17 @@ def test_make_when_something_is_missing_then_says_what(tmp_path: Path, name: str
 
     assert raised.value.message.startswith("The options of [oslo_limit] cannot be used: ")
     assert name in raised.value.message
+
+
+def test_make_when_the_account_is_in_a_section_of_its_own_then_it_is_read_and_checked_there(tmp_path: Path) -> None:
+    options = {"endpoint_id": "e1", "auth_section": "service_account"}
+    account = {name: value for name, value in ACCOUNT.items() if name != "endpoint_id"}
+
+    assert isinstance(quotas.make(load(tmp_path, options, service_account=account).conf), KeystoneLimits)
+    del account["system_scope"]
+    loaded = load(tmp_path, options, service_account=account)
+    with pytest.raises(errors.ConfigurationError, match=r"\[service_account\] cannot be used: system_scope missing"):
+        quotas.make(loaded.conf)
 
 
 def test_make_when_the_user_goes_by_its_id_then_needs_no_name(tmp_path: Path) -> None:

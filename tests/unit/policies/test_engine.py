@@ -118,9 +118,7 @@ def test_defaults_when_images_belong_to_users_then_the_user_counts() -> None:
         ('[["role:member", "user:%(user_id)s"]]', MEMBER, {"user_id": "u"}, True),
         ('[["role:member", "user:%(user_id)s"]]', MEMBER, {"user_id": "v"}, False),
         ('"rule:helper"', MEMBER, {}, True),
-        ('"rule:nowhere"', MEMBER, {}, True),
         ('"not role:member"', MEMBER, {}, False),
-        ('"this is no rule"', ADMIN, {}, False),
     ],
 )
 def test_allows_when_a_rule_is_written_in_either_language_then_it_decides(
@@ -256,6 +254,19 @@ def test_file_when_missing_then_the_log_warns_that_only_defaults_count(tmp_path:
     assert caplog.messages[1:] == [warning.format(tmp_path / "policy.json")]
 
 
+def test_file_when_it_is_a_pipe_then_it_is_refused_at_once(tmp_path: Path) -> None:
+    clock = Clock()
+    policy = engine(tmp_path, '{"add_image": "!"}', clock=clock)
+    path = tmp_path / "policy.json"
+    path.unlink()
+    os.mkfifo(path)
+
+    pass_two_looks(policy, clock)
+    assert not policy.allows("add_image", MEMBER, OWN)
+    with pytest.raises(errors.ConfigurationError, match=r"policy\.json cannot be used: it is no regular file"):
+        PolicyEngine(path)
+
+
 def test_file_when_it_cannot_be_looked_at_then_it_is_not_taken_for_absent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A link to itself stands for a closed directory, which an administrator may enter all the same."""
     clock = Clock()
@@ -309,6 +320,48 @@ def test_rules_when_a_file_has_a_say_in_them_then_they_are_no_defaults(tmp_path:
 
     policy = engine(tmp_path, '{"default": "role:x"}', classic=True)
     assert {rule.name for rule in RULES if policy.is_default(rule.name)} == {rule.name for rule in RULES if not rule.classic} - {"default"}
+
+
+@pytest.mark.parametrize("rules", [{"download_image": "rule:amdin_only"}, {"download_image": "not rule:ours", "ours": "role:x or rule:amdin_only"}])
+def test_rules_when_one_of_the_service_refers_to_none_then_start_fails_and_a_running_service_keeps_its_rules(
+    tmp_path: Path, rules: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(errors.ConfigurationError, match=r"download_image.* refers to a rule that there is not: amdin_only\."):
+        engine(tmp_path, json.dumps(rules))
+
+    clock = Clock()
+    policy = engine(tmp_path, '{"download_image": "!"}', clock=clock)
+    (tmp_path / "policy.json").write_text(json.dumps(rules))
+    pass_two_looks(policy, clock)
+    assert not policy.allows("download_image", MEMBER, OWN)
+    assert "there is not: amdin_only. The rules that were read before stay." in caplog.text
+
+
+def test_rules_when_another_file_has_what_one_refers_to_then_they_count(tmp_path: Path) -> None:
+    directory = tmp_path / "policy.d"
+    directory.mkdir()
+    (directory / "late.yaml").write_text('"ours": "role:member"')
+
+    policy = engine(tmp_path, '{"download_image": "rule:ours"}', directories=(directory,))
+
+    assert [policy.allows("download_image", ctx, OWN) for ctx in (MEMBER, READER)] == [True, False]
+
+
+def test_rules_when_the_service_does_not_ask_for_one_that_refers_to_none_then_it_is_left_out_and_the_log_warns(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in files for features that are not here, whose rules refer to defaults that are not here either."""
+    policy = engine(tmp_path, '{"get_task": "rule:tasks", "tasks": "rule:tasks_default", "add_image": "!"}')
+
+    assert [policy.knows(rule) for rule in ("get_task", "tasks", "add_image")] == [False, False, True]
+    assert set(policy.origins) == {"add_image"}
+    assert caplog.messages == ["The policy's rules get_task, tasks do not count: they refer to rules that there are not: tasks_default."]
+
+
+def test_rules_when_nothing_asks_for_one_then_the_log_names_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    engine(tmp_path, '{"delte_image": "!", "ours": "role:x", "add_image": "rule:ours", "default": "!"}')
+
+    assert caplog.messages == ["The policy has rules that nothing asks for, unless property protections do: delte_image."]
 
 
 @pytest.mark.parametrize("text", ["{", "- a list", '{"add_image": 3}', '{"add_image": "rule:b", "b": "not rule:add_image"}', "\x00"])

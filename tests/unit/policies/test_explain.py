@@ -27,7 +27,6 @@ MEMBER = RequestContext(user="u", project="p", roles=("member",))
         ("not role:member", ["no 1 not role:member", "yes 2 role:member"]),
         ("rule:helper", ["yes 1 rule helper (policy.json)", "yes 2 role:member"]),
         ("rule:service_api", ["no 1 rule service_api (default)", "no 2 (is_admin:True or role:service)", "no 3 is_admin:True", "no 3 role:service"]),
-        ("rule:nowhere", ["yes 1 rule nowhere (no such rule: default decides)", "yes 2 @"]),
     ],
 )
 def test_explain_then_names_the_parts_that_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: str, expected: list[str]) -> None:

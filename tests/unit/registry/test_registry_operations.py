@@ -7,7 +7,7 @@ import pytest
 
 from glance import errors, interfaces
 from glance.context import RequestContext
-from glance.model.image import Condition, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
+from glance.model.image import Condition, ImageChanges, ImageQuery, Location, Member, Membership, Started, StoredData, Upload
 from glance.model.quotas import Quotas, Usage
 from glance.registry.client import HttpRegistry
 from glance.registry.operations import OPERATIONS
@@ -54,7 +54,7 @@ CALLS = [
     ("images", "delete", (CTX, IMAGE.id), {"delayed": True}, IMAGE),
     ("images", "usage", (CTX,), {}, (Usage(3, 1, 2**40, 5), Quotas(-1, 0, 2**41, 7))),
     ("images", "usage", (CTX,), {}, (Usage(), None)),
-    ("uploads", "start", (CTX, UPLOAD, "uploading"), {}, (IMAGE, True)),
+    ("uploads", "start", (CTX, UPLOAD, "uploading"), {}, Started(IMAGE, limited=True)),
     ("uploads", "renew", (["a", "b"],), {}, None),
     ("uploads", "reserve", (IMAGE.id, "attempt", 2**40), {}, None),
     ("uploads", "finish", (CTX, IMAGE.id, "attempt", StoredData(LOCATION, 5, "abc", None, "sha512", "cd" * 64)), {}, IMAGE),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from glance import errors
 from glance.model.attributes import BY_NAME
-from glance.model.image import SORT_KEYS, Condition, Image, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
+from glance.model.image import SORT_KEYS, Condition, Image, ImageChanges, ImageQuery, Location, Member, Membership, Started, StoredData, Upload
 from glance.model.quotas import Usage
 from glance.registry import wire
 from glance.registry.codec import TIME
@@ -260,7 +260,7 @@ def test_hostile_change_is_refused(document):
 def test_answers_of_a_registry_that_knows_no_quotas_are_understood():
     measures = {"images": 1, "uploading": 2, "stored": 3, "staged": 4}
     assert wire.USAGE.load(measures) == (Usage(1, 2, 3, 4), None)
-    assert wire.STARTED.load(orjson.loads(orjson.dumps(wire.IMAGE.dump(IMAGE)))) == (IMAGE, False)
+    assert wire.STARTED.load(orjson.loads(orjson.dumps(wire.IMAGE.dump(IMAGE)))) == Started(IMAGE, limited=False)
 
 
 def test_time_with_zone_is_read_as_utc():
