@@ -30,10 +30,11 @@ setup(
     package_data={"glance": ["py.typed", "db/migrations/*.mako", "config/etc/*"]},
     install_requires=requirements(),
     extras_require={
-        "keystone": ["keystonemiddleware>=13.0", "python-memcached>=1.62"],
+        "keystone": ["keystoneauth1>=5.6", "keystonemiddleware>=13.0", "python-memcached>=1.62"],
         "messaging": ["oslo.messaging>=18.3"],
         "mysql": ["PyMySQL>=1.1"],
         "postgresql": ["psycopg[binary]>=3.2"],
+        "rate-limits": ["limits>=5.0", "pymemcache>=4.0"],
         "s3": ["boto3>=1.36"],
         "swift": ["keystoneauth1>=5.6", "python-swiftclient>=4.6"],
     },

@@ -14,6 +14,7 @@ from glance import errors, worker
 from glance.api import health as probes
 from glance.api import metrics as exposed
 from glance.api.app import Composition as ApiComposition
+from glance.api.middleware.context import IDENTITY_HEADERS
 from glance.background import Periodic, Threads
 from glance.config import (
     access,
@@ -28,6 +29,7 @@ from glance.config import (
     programs,
     protections,
     quotas,
+    rates,
     registry,
     staging,
     stores,
@@ -77,8 +79,10 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a server serves: ``glance.server.settings.Service``. ``periodic`` work is done in each worker process from its start to its end."""
+    """What a server serves: ``glance.server.settings.Service``. ``loaded`` is its configuration; ``periodic`` work is done in each worker process
+    from its start to its end."""
 
+    loaded: Loaded
     app: Any
     settings: ServerSettings
     background: Threads
@@ -86,6 +90,9 @@ class Service:
     close: Sequence[Callable[[], None]]
     side: Any
     observed: exposed.RequestMeter | None
+
+    def accepted(self) -> None:
+        _adopt(self.loaded)
 
     def started(self) -> None:
         for one in self.periodic:
@@ -107,7 +114,9 @@ def api_service(arguments: Sequence[str], tallies: Tallies | None = None) -> Ser
     conf = loaded.conf
     access.check(conf)
     pipeline = _pipeline(loaded)
-    _choose_address(conf, open_to_all=pipeline.open_to_all)
+    _choose_address(conf, pipeline)
+    if rates.read(conf).any and not pipeline.counts_requests:
+        LOG.warning("[rate_limits] holds nobody back: the pipeline of the paste file has no filter ratelimit.")
     background = Threads()
     wanted = tallies if conf.metrics.bind_port else None
     records = _sql_records(loaded, wanted) if conf.registry_mode == "embedded" else _remote_records(loaded)
@@ -119,17 +128,19 @@ def api_service(arguments: Sequence[str], tallies: Tallies | None = None) -> Ser
         Periodic(conf.upload_lease_seconds / 3, services.leases.renew),
         *_recovery(services, conf),
     )
-    service = Service(application, _server_settings(loaded), background, periodic, _closing(services), *_watched(wanted, records.figures, asked))
-    _adopt(loaded)
-    return service
+    watched = _watched(wanted, records.figures, asked)
+    return Service(loaded, application, _server_settings(loaded), background, periodic, _closing(services), *watched)
 
 
 def registry_service(arguments: Sequence[str], tallies: Tallies | None = None) -> Service:
     """glance-registry, likewise."""
     loaded = _load(programs.REGISTRY, arguments)
     conf = loaded.conf
-    if not conf.registry_shared_secret and not listening.is_loopback(conf.bind_host):
-        LOG.warning("glance-registry listens on %s without registry_shared_secret: whoever reaches it reads and changes every image.", conf.bind_host)
+    if registry.trusts_everybody(conf):
+        LOG.warning(
+            "glance-registry listens on %s without registry_shared_secret or ca_file: whoever reaches it reads and changes every image.",
+            conf.bind_host,
+        )
     wanted = tallies if conf.metrics.bind_port else None
     records = _sql_records(loaded, wanted)
     confirmed, open_to_all = (
@@ -146,19 +157,22 @@ def registry_service(arguments: Sequence[str], tallies: Tallies | None = None) -
     asked = probes.probes(Health(records.checks))
     application = RegistryComposition(_pipeline(loaded).application, confirmed=confirmed, open_to_all=open_to_all, probes=asked)
     settings = _server_settings(loaded, concurrent_calls=1)
-    service = Service(application, settings, Threads(), (), [records.registry.close], *_watched(wanted, records.figures, asked))
-    _adopt(loaded)
-    return service
+    watched = _watched(wanted, records.figures, asked)
+    return Service(loaded, application, settings, Threads(), (), [records.registry.close], *watched)
 
 
-def _choose_address(conf: cfg.ConfigOpts, *, open_to_all: bool) -> None:
-    """Where glance-api listens unless that is set, and what that means for those who can reach it."""
-    if open_to_all and not conf.bind_host:
+def _choose_address(conf: cfg.ConfigOpts, pipeline: Pipeline) -> None:
+    """Sets ``bind_host`` where the operator has not, and warns of what it opens to others."""
+    if pipeline.open_to_all and not conf.bind_host:
         LOG.warning("There is no identity service, and bind_host is not set: only this machine reaches port %d.", conf.bind_port)
-    conf.set_default("bind_host", listening.LOOPBACK if open_to_all else listening.EVERYWHERE)
-    if open_to_all and not listening.is_loopback(conf.bind_host):
+    conf.set_default("bind_host", listening.LOOPBACK if pipeline.open_to_all else listening.EVERYWHERE)
+    if listening.is_loopback(conf.bind_host):
+        return
+    if pipeline.open_to_all:
         LOG.warning("There is no identity service: everybody who reaches port %d of %s is the administrator.", conf.bind_port, conf.bind_host)
-    if locations.shown(conf) and not listening.is_loopback(conf.bind_host):
+    if pipeline.believes_headers:
+        LOG.warning("Whoever reaches port %d of %s is whom the headers say: see that only the proxy does.", conf.bind_port, conf.bind_host)
+    if locations.shown(conf):
         LOG.warning("%s is on: whoever sees an image learns where its data is. See docs/operating.md.", " and ".join(locations.shown(conf)))
 
 
@@ -217,7 +231,13 @@ def _adopt(loaded: Loaded) -> None:
 
 def _server_settings(loaded: Loaded, concurrent_calls: int | None = None) -> ServerSettings:
     values = listening.read(loaded.conf) | metrics.read(loaded.conf)
-    return ServerSettings(name=loaded.program, single_header_prefixes=CLASSIC_HEADERS, concurrent_calls=concurrent_calls, **values)
+    return ServerSettings(
+        name=loaded.program,
+        single_header_prefixes=CLASSIC_HEADERS,
+        single_fields=IDENTITY_HEADERS,  # joined with the proxy's, a client's X-Roles would count
+        concurrent_calls=concurrent_calls,
+        **values,
+    )
 
 
 def _pipeline(loaded: Loaded) -> Pipeline:
@@ -236,7 +256,6 @@ def _services(loaded: Loaded, background: Background, records: Registry, tallies
     conf = loaded.conf
     policy = access.make_policy(conf, loaded.directories)
     kept = stores.make(conf)
-    limits = quotas.read(conf)
     notifier: Notifier = notifications.make(conf, loaded.files)
     return Services(
         registry=records,
@@ -255,7 +274,6 @@ def _services(loaded: Loaded, background: Background, records: Registry, tallies
         import_methods=staging.read_import_methods(conf),
         delayed_delete=conf.delayed_delete,
         protections=protections.read(conf, loaded.directories, policy.rules),
-        quotas=limits if limits.any else None,
         tallies=tallies,
     )
 
@@ -289,7 +307,7 @@ def _sql_records(loaded: Loaded, tallies: Tallies | None) -> Records:
         watch_pool(engine, lambda more: tallies.shift(CONNECTIONS.name, amount=more))
     figures = SqlFigures(engine)
     checks = Check("database", figures.check_answer), Check("migrations", figures.check_schema)
-    records = SqlRegistry(engine, image_id_format=conf.image_id_format, lease_seconds=conf.upload_lease_seconds, quotas=quotas.read(conf))
+    records = SqlRegistry(engine, image_id_format=conf.image_id_format, lease_seconds=conf.upload_lease_seconds, quotas=quotas.make(conf))
     return Records(records, checks, figures)
 
 

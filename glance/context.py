@@ -17,7 +17,7 @@ PLAIN_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,255}")
 
 
 #: Each of these roles includes those behind it, as identity services have it.
-_INCLUDING = ("admin", "manager", "member", "reader")
+_RANKED_ROLES = ("admin", "manager", "member", "reader")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def new_request_id() -> str:
 
 def unauthenticated(request_id: str = "") -> RequestContext:
     """The caller where no identity service is used: an administrator with the administrator's roles and no owner (spec-v1 7.1)."""
-    return RequestContext(roles=_INCLUDING, is_admin=True, request_id=request_id)
+    return RequestContext(roles=_RANKED_ROLES, is_admin=True, request_id=request_id)
 
 
 def split_roles(text: str) -> tuple[str, ...]:
@@ -71,8 +71,8 @@ def split_roles(text: str) -> tuple[str, ...]:
 
 def implied_roles(roles: tuple[str, ...]) -> tuple[str, ...]:
     """``roles``, and those that they include (spec-v2 7.1): an admin is also manager, member and reader."""
-    highest = min((_INCLUDING.index(role) for role in roles if role in _INCLUDING), default=len(_INCLUDING))
-    return tuple(dict.fromkeys((*roles, *_INCLUDING[highest:])))
+    highest = min((_RANKED_ROLES.index(role) for role in roles if role in _RANKED_ROLES), default=len(_RANKED_ROLES))
+    return tuple(dict.fromkeys((*roles, *_RANKED_ROLES[highest:])))
 
 
 def to_headers(ctx: RequestContext) -> dict[str, str]:

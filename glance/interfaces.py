@@ -10,8 +10,21 @@ from typing import Protocol, runtime_checkable
 
 from glance.context import RequestContext
 from glance.model.events import Event
-from glance.model.image import Failure, Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
-from glance.model.quotas import Usage
+from glance.model.image import (
+    Failure,
+    Held,
+    Image,
+    ImageChanges,
+    ImageQuery,
+    Location,
+    Member,
+    Membership,
+    MemberStatus,
+    Started,
+    StoredData,
+    Upload,
+)
+from glance.model.quotas import Quotas, Usage
 from glance.model.stores import StoreTraits
 
 
@@ -166,7 +179,7 @@ class ImageRecords(Protocol):
     """Images in the registry. Every call sees only what ``ctx`` may see; what it may not see raises ImageNotFound.
 
     Calls that make the usage of an image's owner grow, also those of uploads, raise ProjectQuotaExceeded and change nothing
-    where it would pass a quota, whatever else goes on at the same time.
+    where it would pass a quota, whatever else goes on at the same time, and LimitsUnavailable where its quotas cannot be learned.
     """
 
     def create(self, ctx: RequestContext, image: Image) -> Image:
@@ -194,16 +207,16 @@ class ImageRecords(Protocol):
 
     def restore(self, ctx: RequestContext, image_id: str) -> Image:
         """Takes back a delayed delete: an active image, with the properties, tags and members that it had. Raises Conflict unless it is
-        ``pending_delete`` and all its data wait, and as ``update`` does."""
+        ``pending_delete`` and all its data wait, ProjectQuotaExceeded, LimitsUnavailable, and as ``update`` does."""
 
-    def usage(self, ctx: RequestContext) -> Usage:
-        """What the caller's own images take."""
+    def usage(self, ctx: RequestContext) -> tuple[Usage, Quotas | None]:
+        """What the caller's own images take, and may take; None where the registry keeps no quotas. Raises LimitsUnavailable."""
 
 
 class UploadRecords(Protocol):
     """Attempts to store data, each with a lease. Fencing: only the attempt on record can finish or abandon an upload."""
 
-    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> Image:
+    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> Started:
         """queued -> ``status``, and the lease begins. Raises NotQueued."""
 
     def renew(self, attempts: Sequence[str]) -> None:
@@ -214,7 +227,7 @@ class UploadRecords(Protocol):
 
     def finish(self, ctx: RequestContext, image_id: str, attempt: str, data: StoredData) -> Image:
         """Records location, size and checksum, and makes the image active, in one transaction; where the location is only staged, the image stays
-        as it is. Raises UploadLost unless the attempt still holds the image."""
+        as it is. Raises UploadLost unless the attempt still holds the image. Bytes that are reserved have room whatever the quotas are by now."""
 
     def fail(self, image_id: str, attempt: str, reason: str) -> None:
         """Notes why an attempt failed that stays on record until what it left is erased; nothing where it is not on record."""
@@ -282,6 +295,16 @@ class DutyRecords(Protocol):
         it has ended."""
 
 
+class QuotaSource(Protocol):
+    """Whoever says what the images of each owner may take together."""
+
+    def of(self, owner: str | None) -> Quotas:
+        """May ask another service, and take as long as that does. Raises LimitsUnavailable."""
+
+    def known(self, owner: str | None) -> Quotas | None:
+        """What ``of`` has said lately, at once; None where it must be asked."""
+
+
 class Registry(Protocol):
     """The metadata service, whether it runs in this process or in another one. All raise RegistryUnavailable or DatabaseUnavailable."""
 
@@ -332,7 +355,15 @@ class Inspector(Protocol):
 class Policy(Protocol):
     """The rules an operator can change."""
 
-    def allows(self, rule: str, ctx: RequestContext, target: Mapping[str, object]) -> bool: ...
+    def allows(self, rule: str, ctx: RequestContext, target: Mapping[str, object]) -> bool:
+        """Whether the rule allows something to the caller; ``target`` is what a check may name of that thing. The rule ``default`` decides for one
+        that nobody has written."""
+
+    def knows(self, rule: str) -> bool:
+        """Whether the rule exists."""
+
+    def is_default(self, rule: str) -> bool:
+        """Whether the rule, with all that it refers to, is as it was shipped: no file of the operator has a say in it."""
 
 
 class Background(Protocol):

@@ -163,6 +163,14 @@ class KeystoneServer:
         [found] = self._admin.get(f"/roles?name={role}").json()["roles"]
         self._admin.put(f"{what}/roles/{found['id']}")
 
+    def administer(self, method: str, path: str, document: object = None) -> Any:
+        """What keystone answers to its administrator."""
+        return self._admin.request(path, method, json=document).json()
+
+    def disable(self, project: str) -> None:
+        """No token of a project counts any more; ``project`` is its id."""
+        self._admin.patch(f"/projects/{project}", json={"project": {"enabled": False}})
+
     def publish(self, service: str, url: str) -> None:
         """An entry of the catalogue."""
         service_id = self._make("services", "service", type=service, name=service)["id"]

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
+from wsgiref.headers import Headers
 
 import webob
 import webob.exc
@@ -17,12 +18,13 @@ from glance.api import versions
 from glance.api.errors import Version, respond
 from glance.api.middleware.context import ContextFilter, UnauthenticatedContextFilter
 from glance.api.middleware.version_negotiation import VersionNegotiationFilter
-from glance.api.request import IMAGE_SCHEMA, SERVICES, SETTINGS, VERSIONS, Request
+from glance.api.request import ID, IMAGE_SCHEMA, SERVICES, SETTINGS, VERSIONS, Request
 from glance.api.routing import Router, Table
 from glance.api.settings import ApiSettings
 from glance.api.v1 import routes as v1
 from glance.api.v2 import routes as v2
 from glance.api.v2 import schemas
+from glance.context import PLAIN_REQUEST_ID, REQUEST_ID, new_request_id
 from glance.errors import GlanceError
 from glance.service import Services
 
@@ -33,7 +35,10 @@ WSGIApplication = Any
 
 class Composition:
     """The outermost application: a paste pipeline, and what its applications work with. ``probes`` answer for paths of their own, whatever the
-    pipeline."""
+    pipeline.
+
+    Every answer carries a request id, whichever filter gives it; a client's own is taken over when it is short and plain.
+    """
 
     def __init__(
         self,
@@ -51,12 +56,24 @@ class Composition:
             IMAGE_SCHEMA: schemas.image(services.formats, settings),
         }
         self._scheme_header = settings.secure_proxy_ssl_header
+        self._longest_id = settings.max_request_id_length
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         environ |= self._added  # in place: the server reads what the router leaves there
         if self._scheme_header and environ.get(self._scheme_header) in {"http", "https"}:
             environ["wsgi.url_scheme"] = environ[self._scheme_header]
-        return self._probes.get(environ["PATH_INFO"], self._application)(environ, start_response)
+        asked = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
+        too_long = len(asked) > self._longest_id
+        request_id = environ[ID] = asked if PLAIN_REQUEST_ID.fullmatch(asked) and not too_long else new_request_id()
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            answered = Headers(headers)
+            answered[REQUEST_ID] = request_id  # in place of one that an operator's filter gives, and no log of ours knows
+            return start_response(status, answered.items(), exc_info)
+
+        if too_long:
+            return webob.Response(status=431, text="The request id is too long.\n", content_type="text/plain")(environ, start)
+        return self._probes.get(environ["PATH_INFO"], self._application)(environ, start)
 
 
 def version_negotiation(global_conf: Mapping[str, str], **local_conf: str) -> Any:  # noqa: ARG001

@@ -21,10 +21,8 @@ SETTINGS = "glance.api_settings"
 VERSIONS = "glance.api_versions"
 IMAGE_SCHEMA = "glance.image_schema"
 CONTEXT = "glance.context"
+ID = "glance.request_id"
 VERSIONLESS = "glance.versionless"
-
-#: Bytes that a JSON body may have.
-JSON_LIMIT = 1024 * 1024
 
 
 class Request(webob.Request):
@@ -118,13 +116,14 @@ class Request(webob.Request):
             raise errors.BodyMalformed(reason="A body is not expected with this request.")
 
     def _whole_body(self) -> bytes:
-        too_long = errors.LimitExceeded(reason=f"The request body is longer than {JSON_LIMIT} bytes.")
-        if (self.data_length or 0) > JSON_LIMIT:
+        most = self.settings.max_json_body_size
+        too_long = errors.LimitExceeded(reason=f"The request body is longer than {most} bytes.")
+        if (self.data_length or 0) > most:
             raise too_long
         body = bytearray()
         for chunk in read_chunks(self.environ["wsgi.input"], self.data_length):
             body += chunk
-            if len(body) > JSON_LIMIT:
+            if len(body) > most:
                 raise too_long
         return bytes(body)
 

@@ -23,9 +23,27 @@ class CustomProperties:
 
 
 @dataclass(frozen=True, slots=True)
+class RateSettings:
+    """How many requests each caller may make: rates such as ``100/minute; 10/second``, "" for any number. ``writes`` are requests that change
+    something, which count as ``requests`` too. Whoever has a role of ``exempt_roles`` is not held back. ``memcached_servers`` are HOST:PORT; where
+    there are none each process counts for itself."""
+
+    requests: str = ""
+    writes: str = ""
+    exempt_roles: frozenset[str] = frozenset()
+    memcached_servers: tuple[str, ...] = ()
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a rate at all."""
+        return bool(self.requests or self.writes)
+
+
+@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """``default_limit`` and ``max_limit`` are images per page; ``public_endpoint`` is what version links start with instead of the Host header.
-    ``secure_proxy_ssl_header`` is a key of the WSGI environ, such as HTTP_X_FORWARDED_PROTO, by which a proxy names the client's scheme."""
+    ``secure_proxy_ssl_header`` is a key of the WSGI environ, such as HTTP_X_FORWARDED_PROTO, by which a proxy names the client's scheme.
+    ``max_json_body_size`` is bytes."""
 
     public_endpoint: str | None = None
     versionless_api: bool = True
@@ -39,6 +57,7 @@ class ApiSettings:
     owner_is_project: bool = True
     allow_anonymous_access: bool = False
     max_request_id_length: int = 64
+    max_json_body_size: int = 1024 * 1024
     secure_proxy_ssl_header: str | None = None
     custom_properties: CustomProperties = CustomProperties()
     show_direct_url: bool = False

@@ -11,6 +11,7 @@ from glance import errors
 from glance.config import logs
 from glance.server.prefork import serve
 from glance.server.settings import Service
+from glance.server.signals import hold_reload
 from glance.tallies import Tallies
 
 LOG = logging.getLogger(__name__)
@@ -18,6 +19,7 @@ LOG = logging.getLogger(__name__)
 
 def launch(load: Callable[[Tallies], Service]) -> int:
     """Serves until a signal comes. Returns as ``explained`` does."""
+    hold_reload()
     os.umask(0o027)
     tallies = Tallies()
     return explained(lambda: serve(lambda: load(tallies), tallies))

@@ -26,6 +26,7 @@ Commands:
   db_version   print the version of the database's schema (also: db version)
   db_check     say whether db_sync is needed: exit status 0 no, 3 yes (also: db check)
   setup --dir DIR [--flavor keystone|tokens|http_basic|trusted-auth]
+        [--bind-host ADDRESS] [--api-port N] [--registry-port N] [--registry-mode embedded]
                write a ready configuration, directories and a database into DIR
   token create|list|revoke
                callers of the flavor tokens; token create --help tells more
@@ -65,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if command == "policy":
             question = policy.parse(rest[rest.index("policy") + 1 :])
             loaded = _loaded(named)
-            return policy.run(question, access.make_policy(loaded.conf, loaded.directories), loaded.conf.admin_role)
+            rules = access.make_policy(loaded.conf, loaded.directories)
+            return policy.run(question, rules, loaded.conf.admin_role, owner_is_project=loaded.conf.owner_is_tenant)
         return _database(words)
     except (errors.GlanceError, OSError) as error:
         print(f"ERROR: {error}", file=sys.stderr)

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from glance import errors
 from glance.context import RequestContext, implied_roles, split_roles
+from glance.model.image import Image
 from glance.policies.engine import PolicyEngine
 from glance.policies.explain import explain, origin
+from glance.policies.rules import RULES
+from glance.service.authorize import ATTRIBUTES, target
 
 #: Exit status of check where the policy refuses.
 REFUSED = 3
 
-#: Names of what an image belongs to.
-_OWNER = ("owner", "project_id", "tenant")
+#: What each rule is about.
+_ABOUT = {rule.name: rule.about for rule in RULES}
+
+#: Second names of what a check may name.
+_ALIASES = {"project_id": "owner", "tenant": "owner", "image_id": "id", "member": "member_id"}
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -22,13 +30,15 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return _parser().parse_args(words)
 
 
-def run(chosen: argparse.Namespace, policy: PolicyEngine, admin_role: str) -> int:
-    """Carries out what ``parse`` has read, and returns the exit status."""
+def run(chosen: argparse.Namespace, policy: PolicyEngine, admin_role: str, *, owner_is_project: bool) -> int:
+    """Carries out what ``parse`` has read, for a service with that configuration, and returns the exit status."""
     if chosen.action == "list":
         for name, check in policy.rules.items():
             print(f'"{name}": "{"" if str(check) == "@" else check}"  # {origin(policy, name)}')
         return 0
-    return _check(chosen, policy, admin_role)
+    ctx = _caller(chosen, owner_is_project=owner_is_project)
+    is_admin = admin_role.lower() in ctx.roles or policy.allows("context_is_admin", ctx, {})
+    return _check(chosen, policy, replace(ctx, is_admin=is_admin))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         type=_pair,
         metavar="KEY=VALUE",
-        help="of the image, such as owner, visibility, status, member_id or a property; may be repeated. Unless said its owner is the own project",
+        help="of the image, such as owner, visibility, status, member_id or a property; may be repeated. Unless said it is the caller's own, shared. "
+        "Does not count for get_images, stores_info_detail and context_is_admin, which are about no image",
     )
     return parser
 
@@ -59,9 +70,11 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _check(chosen: argparse.Namespace, policy: PolicyEngine, admin_role: str) -> int:
-    ctx = _caller(chosen, policy, admin_role)
-    lines = list(explain(policy, chosen.rule, ctx, _target(chosen)))
+def _check(chosen: argparse.Namespace, policy: PolicyEngine, ctx: RequestContext) -> int:
+    """Raises ConfigurationError for a rule that there is not."""
+    if not policy.knows(chosen.rule):
+        raise errors.ConfigurationError(reason=f"There is no policy rule {chosen.rule}; glance-manage policy list shows all.")
+    lines = list(explain(policy, chosen.rule, ctx, _about(chosen, ctx)))
     allowed = lines[0].holds
     print(f"{chosen.rule} is {'allowed' if allowed else 'refused'} to {_described(ctx)}. What decides:")
     for part in lines:
@@ -69,17 +82,32 @@ def _check(chosen: argparse.Namespace, policy: PolicyEngine, admin_role: str) ->
     return 0 if allowed else REFUSED
 
 
-def _caller(chosen: argparse.Namespace, policy: PolicyEngine, admin_role: str) -> RequestContext:
-    roles = implied_roles(split_roles(chosen.roles))
-    ctx = RequestContext(user=chosen.user, project=chosen.project, roles=roles, service_roles=split_roles(chosen.service_roles))
-    return replace(ctx, is_admin=admin_role.lower() in roles or policy.allows("context_is_admin", ctx, {}))
+def _caller(chosen: argparse.Namespace, *, owner_is_project: bool) -> RequestContext:
+    return RequestContext(
+        user=chosen.user,
+        project=chosen.project,
+        roles=implied_roles(split_roles(chosen.roles)),
+        service_roles=split_roles(chosen.service_roles),
+        owner_is_project=owner_is_project,
+    )
 
 
-def _target(chosen: argparse.Namespace) -> dict[str, object]:
-    """As the service makes it of an image; whoever names the owner once has named it everywhere."""
-    stated = dict(chosen.target)
-    owner = next((stated[name] for name in _OWNER if name in stated), chosen.project)
-    return {"user_id": chosen.user, "visibility": "shared", **dict.fromkeys(_OWNER, owner), **stated}
+def _about(chosen: argparse.Namespace, ctx: RequestContext) -> dict[str, object]:
+    """What the service asks the rule about. Rules that the table does not have are taken for rules about images."""
+    about = _ABOUT.get(chosen.rule, "image")
+    if about == "nothing":
+        return {}
+    if about == "caller":
+        return target(ctx)
+    stated = {_ALIASES.get(name, name): value for name, value in chosen.target}
+    member = stated.pop("member_id", None)
+    return target(ctx, _image(ctx, stated), member)
+
+
+def _image(ctx: RequestContext, stated: Mapping[str, str]) -> Image:
+    """An image of these attributes, all as the texts that checks compare; what is no attribute is a custom property."""
+    values: dict[str, Any] = {name: value for name, value in stated.items() if name in ATTRIBUTES}
+    return Image(**{"id": "", "owner": ctx.owner, **values}, properties={name: value for name, value in stated.items() if name not in ATTRIBUTES})
 
 
 def _described(ctx: RequestContext) -> str:

@@ -94,7 +94,7 @@ def read_policy(conf: cfg.ConfigOpts, directories: tuple[Path, ...]) -> PolicySe
     if group.policy_file:
         path: Path | None = files.beside(directories, group.policy_file)
     else:
-        path = next((directory / name for directory in directories for name in POLICY_FILES if (directory / name).exists()), None)
+        path = next((directory / name for directory in directories for name in POLICY_FILES if files.is_there(directory / name)), None)
     more = tuple(files.beside(directories, name) for name in group.policy_dirs)
     return PolicySettings(path, group.policy_default_rule, more, not group.enforce_new_defaults)
 
@@ -102,7 +102,7 @@ def read_policy(conf: cfg.ConfigOpts, directories: tuple[Path, ...]) -> PolicySe
 def make_policy(conf: cfg.ConfigOpts, directories: tuple[Path, ...]) -> PolicyEngine:
     """The operator's policy. Raises ConfigurationError for files that cannot be used."""
     settings = read_policy(conf, directories)
-    return PolicyEngine(settings.path, settings.default_rule, directories=settings.directories, classic=settings.classic)
+    return PolicyEngine(settings.path, settings.default_rule, directories=settings.directories, classic=settings.classic, read=files.text)
 
 
 def warnings(conf: cfg.ConfigOpts) -> Iterator[str]:

@@ -23,7 +23,7 @@ _REGISTRY = "glance.registry.pipeline"
 
 ROOT = f"{_OURS}:root"
 _VERSION_NEGOTIATION = f"{_OURS}:version_negotiation"
-_CONTEXT = f"{_OURS}:context"
+CONTEXT = f"{_OURS}:context"
 _UNAUTHENTICATED = f"{_OURS}:unauthenticated_context"
 _PASS = f"{_HERE}:pass_through"
 _NO_CACHE = f"{_HERE}:without_image_cache"
@@ -32,11 +32,12 @@ _KEYSTONE = "glance.config.keystone:filter_factory"
 _KEYSTONE_AT_REGISTRY = "glance.config.keystone:registry_filter_factory"
 _TOKENS = "glance.config.callers:tokens"
 _HTTP_BASIC = "glance.config.callers:http_basic"
+RATE_LIMIT = "glance.config.rates:filter_factory"
 #: The context filter of 2011, and the registry of 2011, made everybody an administrator unless a filter before had found out who asks.
 _EITHER_CONTEXT = "context of 2011"
 _EITHER_REGISTRY = "registry of 2011"
 _EITHER = {
-    _EITHER_CONTEXT: {True: _CONTEXT, False: _UNAUTHENTICATED},
+    _EITHER_CONTEXT: {True: CONTEXT, False: _UNAUTHENTICATED},
     _EITHER_REGISTRY: {True: f"{_REGISTRY}:registry", False: f"{_REGISTRY}:classic_registry"},
 }
 
@@ -57,10 +58,10 @@ CLASSIC = {
     "glance.common.context:filter_factory": _EITHER_CONTEXT,
     "glance.common.context:ContextMiddleware": _EITHER_CONTEXT,
     "glance.api.middleware.context:filter_factory": _EITHER_CONTEXT,
-    "glance.api.middleware.context:ContextMiddleware": _CONTEXT,
+    "glance.api.middleware.context:ContextMiddleware": CONTEXT,
     "glance.api.middleware.context:UnauthenticatedContextMiddleware": _UNAUTHENTICATED,
-    "glance.common.auth_context:filter_factory": _CONTEXT,
-    "keystone.middleware.glance_auth_token:filter_factory": _CONTEXT,
+    "glance.common.auth_context:filter_factory": CONTEXT,
+    "keystone.middleware.glance_auth_token:filter_factory": CONTEXT,
     "keystone.middleware.auth_token:filter_factory": _KEYSTONE,
     "keystoneclient.middleware.auth_token:filter_factory": _KEYSTONE,
     "keystonemiddleware.auth_token:filter_factory": _KEYSTONE,
@@ -80,7 +81,7 @@ CLASSIC = {
 
 #: In the registry's pipelines the same filters only say whether a caller who proves nothing is an administrator.
 _REGISTRY_FILTERS = {
-    _CONTEXT: f"{_REGISTRY}:context",
+    CONTEXT: f"{_REGISTRY}:context",
     _UNAUTHENTICATED: f"{_REGISTRY}:unauthenticated_context",
     _KEYSTONE: _KEYSTONE_AT_REGISTRY,
 }
@@ -89,13 +90,13 @@ _REGISTRY_FILTERS = {
 READS_CONFIGURATION = ("oslo_middleware", _HEALTHCHECK)
 
 #: Factories of ours that are handed the program's options, as ``oslo_config_config``.
-TAKES_CONFIGURATION = frozenset({_KEYSTONE, _KEYSTONE_AT_REGISTRY, _TOKENS, _HTTP_BASIC})
+TAKES_CONFIGURATION = frozenset({_KEYSTONE, _KEYSTONE_AT_REGISTRY, _TOKENS, _HTTP_BASIC, RATE_LIMIT})
 
 #: Factories that make whoever calls glance-api its administrator.
 OPEN_TO_ALL = frozenset({_UNAUTHENTICATED, f"{_OURS}:classic_api"})
 
 #: Filters after which a request still carries only the identity that the client claimed.
-_PROVES_NOTHING = (_PASS, _NO_CACHE, _HEALTHCHECK, _VERSION_NEGOTIATION, _CONTEXT, _UNAUTHENTICATED, "oslo_middleware")
+_PROVES_NOTHING = (_PASS, _NO_CACHE, _HEALTHCHECK, _VERSION_NEGOTIATION, CONTEXT, _UNAUTHENTICATED, RATE_LIMIT, "oslo_middleware")
 
 
 def pass_through(global_conf: Mapping[str, str], **local_conf: str) -> Any:  # noqa: ARG001

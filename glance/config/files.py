@@ -41,11 +41,27 @@ def in_directory(directory: Path) -> list[Path]:
 def beside(places: Sequence[Path], name: str) -> Path:
     """A file that an option names: in the first directory of the configuration files that has it, or where it should be in the first one."""
     candidates = [place / name for place in places] or [Path(name)]
-    return next((path for path in candidates if path.exists()), candidates[0])
+    return next((path for path in candidates if is_there(path)), candidates[0])
+
+
+def is_there(path: Path) -> bool:
+    """False where there is no such file; true also for one that cannot be looked at, so that whoever reads it says why."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def check(path: Path) -> None:
-    """Raises ConfigurationUnsafe for a file that everybody may write, and ConfigurationError for one that is no text of a sensible size."""
+    """Raises what ``text`` does."""
+    text(path)
+
+
+def text(path: Path) -> str:
+    """What a file says. Raises ConfigurationUnsafe where everybody may write it, ConfigurationError where it is no text of a sensible size."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         head = file.read(MAX_BYTES + 1)
@@ -56,7 +72,7 @@ def check(path: Path) -> None:
     if head.startswith(b"\xef\xbb\xbf"):
         raise errors.ConfigurationError(reason="Line 1 starts with a byte order mark; save the file as plain UTF-8.")
     try:
-        head.decode()
+        return head.decode()
     except UnicodeDecodeError as error:
         raise errors.ConfigurationError(reason=f"Line {head[: error.start].count(10) + 1} is not UTF-8.") from None
 

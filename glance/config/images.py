@@ -20,6 +20,12 @@ LIMITS = Section(
     "Limits",
     (
         cfg.IntOpt("image_size_cap", default=1024**4, min=1, max=2**63 - 1, help="Bytes that the data of one image may have."),
+        cfg.IntOpt(
+            "max_json_body_size",
+            default=1024 * 1024,
+            min=1024,
+            help="Bytes that a JSON document in a request may have; it is held in memory as a whole.",
+        ),
         cfg.IntOpt("image_property_quota", default=128, min=-1, help="Custom properties that one image may have; -1 for any number."),
         cfg.IntOpt("image_tag_quota", default=128, min=-1, help="Tags that one image may have; -1 for any number."),
         cfg.IntOpt("image_member_quota", default=128, min=-1, help="Projects that one image may be shared with; -1 for any number."),
@@ -151,6 +157,7 @@ def read_api(conf: cfg.ConfigOpts, directories: Sequence[Path]) -> ApiSettings:
         owner_is_project=conf.owner_is_tenant,
         allow_anonymous_access=conf.allow_anonymous_access,
         max_request_id_length=conf.max_request_id_length,
+        max_json_body_size=conf.max_json_body_size,
         secure_proxy_ssl_header=conf.secure_proxy_ssl_header,
         custom_properties=custom_properties.read(directories),
         show_direct_url=conf.show_image_direct_url,

@@ -9,7 +9,7 @@ from typing import Any
 from oslo_config import cfg
 
 from glance import errors
-from glance.config.listening import is_loopback
+from glance.config import registry
 
 LOG = logging.getLogger(__name__)
 
@@ -62,11 +62,10 @@ def filter_factory(global_conf: Mapping[str, str], oslo_config_config: cfg.Confi
 def registry_filter_factory(global_conf: Mapping[str, str], oslo_config_config: cfg.ConfigOpts, **local_conf: str) -> Any:  # noqa: ARG001
     """paste.filter_factory: nothing, in the registry's pipeline, since glance-api has checked the token and says who asks. A second look would end
     uploads that take longer than a token lives. Raises ConfigurationError where whoever reaches the registry could then pretend to be glance-api."""
-    conf = oslo_config_config
-    if not conf.registry_shared_secret and not is_loopback(conf.bind_host):
+    if registry.trusts_everybody(oslo_config_config):
         raise errors.ConfigurationError(
             reason="The paste file asks glance-registry to check tokens. glance-api does that and proves itself to the registry: set "
-            "registry_shared_secret, the same in both configurations, or bind_host = 127.0.0.1."
+            "registry_shared_secret, the same in both configurations, ask for certificates (ca_file), or set bind_host = 127.0.0.1."
         )
     return lambda application: application
 

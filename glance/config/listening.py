@@ -36,7 +36,7 @@ def section(host: str | None, port: int) -> Section:
             ),
             cfg.IntOpt("threads", default=1000, min=1, help="Requests that one worker process carries out at the same time."),
             cfg.StrOpt("cert_file", help="Certificate (PEM) to serve HTTPS with; goes together with key_file."),
-            cfg.StrOpt("key_file", help="Private key (PEM) of cert_file."),
+            cfg.StrOpt("key_file", help="Private key (PEM, without pass phrase) of cert_file."),
             cfg.StrOpt(
                 "ca_file", help="Certificates (PEM) of the authorities that must have signed a client's certificate. Unless set, clients need none."
             ),

@@ -59,14 +59,20 @@ def find(conf: cfg.ConfigOpts, program: str, conf_files: Sequence[Path]) -> Path
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A WSGI application that a paste file describes. ``open_to_all``: it makes whoever calls glance-api its administrator."""
+    """A WSGI application that a paste file describes. ``open_to_all``: it makes whoever calls glance-api its administrator. ``believes_headers``: who
+    asks is what the headers say, and no filter has asked for a proof. ``counts_requests``: it has the filter that holds callers to a rate."""
 
     application: Any
     open_to_all: bool
+    believes_headers: bool
+    counts_requests: bool
 
 
 def load(path: Path, program: str, flavor: str | None, conf_files: Sequence[Path], conf: cfg.ConfigOpts) -> Pipeline:
     """What a paste file describes. Raises ConfigurationError, which names the file."""
+    if flavor and len(flavor.split()) > 1:
+        # Not to be quoted: what was meant to be options of their own may hold a password.
+        raise errors.ConfigurationError(reason="flavor goes on in the next line of the configuration file: do not indent what follows it.")
     name = f"{program}-{flavor}" if flavor else program
     try:
         files.check(path)
@@ -75,7 +81,12 @@ def load(path: Path, program: str, flavor: str | None, conf_files: Sequence[Path
             flavors = sorted(other.removeprefix(f"{program}-") for other in loader.applications if other.startswith(f"{program}-"))
             raise LookupError(f"it has no section [pipeline:{name}]. Its flavors are: {', '.join(flavors) or 'none'}.")
         application = loader.get_app(name)
-        return Pipeline(application, not factories.OPEN_TO_ALL.isdisjoint(loader.named))
+        return Pipeline(
+            application,
+            open_to_all=not factories.OPEN_TO_ALL.isdisjoint(loader.named),
+            believes_headers=bool(loader.believing),
+            counts_requests=factories.RATE_LIMIT in loader.named,
+        )
     except errors.ConfigurationError:
         raise
     except Exception as error:  # factories are other people's code, and all of it runs now
@@ -101,9 +112,12 @@ class _Loader(loadwsgi.ConfigLoader):
         self._conf_files = conf_files
         self._conf = conf
         self._parents = (*parents, path)
-        self._authenticated = True
+        #: Whether the pipeline has a filter that may find out who asks.
+        self.authenticated = True
         #: The factories of all sections that have been asked for.
         self.named: set[str] = set()
+        #: The sections of filters that believe identity headers with no filter in their pipeline that may have checked them.
+        self.believing: set[str] = set()
         defaults = {"here": str(path.parent.absolute()), "__file__": str(path.absolute())}
         self.parser = loadwsgi.NicerConfigParser(self.filename, defaults=defaults, interpolation=_Here())
         self.parser.optionxform = str
@@ -132,9 +146,11 @@ class _Loader(loadwsgi.ConfigLoader):
         self, object_type: Any, local_conf: dict[str, str], global_conf: Any, global_addition: Any, section: str
     ) -> Any:  # the signature is the library's
         alone = section == f"app:{self._program}"
-        options = factories.translate(local_conf, self._program, authenticated=self._authenticated and not alone)
+        options = factories.translate(local_conf, self._program, authenticated=self.authenticated and not alone)
         self.named |= {options[key] for key in (factories.APP, factories.FILTER) if key in options}
         named = options.get(factories.FILTER, "")
+        if named == factories.CONTEXT and not self.authenticated:
+            self.believing.add(section)
         if named.startswith(factories.READS_CONFIGURATION):
             options = {"oslo_config_project": "glance", "oslo_config_file": str(self._conf_files[-1]), **options}
         if named in factories.TAKES_CONFIGURATION:
@@ -143,8 +159,11 @@ class _Loader(loadwsgi.ConfigLoader):
 
     def _pipeline_app_context(self, object_type: Any, section: str, *args: Any, **kwargs: Any) -> Any:
         filters = self.parser.get(section, "pipeline", fallback="").split()[:-1]
-        self._authenticated = self.parser.has_option(section, "filter-with") or any(self._may_authenticate(name) for name in filters)
-        return super()._pipeline_app_context(object_type, section, *args, **kwargs)
+        around = self.authenticated
+        self.authenticated = self.parser.has_option(section, "filter-with") or any(self._may_authenticate(name) for name in filters)
+        context = super()._pipeline_app_context(object_type, section, *args, **kwargs)
+        self.authenticated = around
+        return context
 
     def _may_authenticate(self, name: str) -> bool:
         return factories.may_authenticate(dict(self.parser[f"filter:{name}"])) if self.parser.has_section(f"filter:{name}") else True
@@ -155,7 +174,7 @@ class _Loader(loadwsgi.ConfigLoader):
             raise LookupError(f"{path} includes itself.")
         files.check(path)
         other = _Loader(path, self._program, self._conf_files, self._conf, self._parents)
-        other.named = self.named
+        other.named, other.believing = self.named, self.believing
         return other
 
 

@@ -22,6 +22,7 @@ from glance.config import (
     filesystem,
     images,
     keystone,
+    limits,
     listening,
     locations,
     logs,
@@ -31,6 +32,7 @@ from glance.config import (
     pipelines,
     protections,
     quotas,
+    rates,
     recovery,
     registry,
     s3,
@@ -53,6 +55,8 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         images.IDS,
         images.LIMITS,
         quotas.SECTION,
+        limits.SECTION,
+        rates.SECTION,
         protections.SECTION,
         images.DATA,
         locations.LOCATIONS,
@@ -85,6 +89,7 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         registry.SERVER,
         registry.LEASE,
         quotas.SECTION,
+        limits.SECTION,
         images.IDS,
         images.PAGING,
         database.SECTION,
@@ -129,6 +134,9 @@ class Loaded:
             found += misplaced.warnings(self.conf, self.files)
             found += notifications.warnings(self.conf)
             found += access.warnings(self.conf)
+            found += registry.warnings(self.conf)
+        if quotas.SECTION in SECTIONS[self.program]:
+            found += quotas.warnings(self.conf)
         if self._holds_secrets():
             found += [f"{path} holds secrets and may be read by every user of this machine." for path in files.readable_by_all(self.files)]
         return found
@@ -139,7 +147,8 @@ class Loaded:
         values = [str(section.values(self.conf)[option.dest] or "") for section in sections for option in section.options if option.secret]
         if any(value and ("://" not in value or "@" in value) for value in values):
             return True
-        return any(files.sections(path).has_option(keystone.GROUP, name) for path in self.files for name in keystone.SECRETS)
+        groups = (keystone.GROUP, limits.GROUP)
+        return any(files.sections(path).has_option(group, name) for path in self.files for group in groups for name in keystone.SECRETS)
 
 
 def load(program: str, arguments: Sequence[str]) -> Loaded:

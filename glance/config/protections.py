@@ -67,7 +67,7 @@ def parse(text: str, *, by_policies: bool = False) -> Protections:
 
 def _protection(name: str, section: configparser.SectionProxy, *, by_policies: bool) -> Protection:
     try:
-        pattern = re.compile(name)
+        pattern = re.compile(name, re.IGNORECASE)  # version 1 sends names in headers, whose case tells nothing
     except re.error as error:
         raise errors.ConfigurationError(reason=f"[{name}] is no regular expression: {error}.") from None
     return Protection(pattern, {action: _permitted(f"[{name}] {action}", section.get(action, ""), by_policies=by_policies) for action in ACTIONS})

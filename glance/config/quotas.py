@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from oslo_config import cfg
 
-from glance.config.sections import Section
-from glance.model.quotas import Quotas
+from glance.config import limits
+from glance.config.sections import Section, is_given
+from glance.interfaces import QuotaSource
+from glance.model.quotas import EqualQuotas, Quotas
 
 _SIZE = r"(?i)^\s*([0-9]{1,15})\s*(B|KB|MB|GB|TB)?\s*$"
 _UNITS = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
@@ -20,7 +23,8 @@ SECTION = Section(
             default="0",
             regex=_SIZE,
             help="What the data of one project's images may take, each copy for itself: a number of bytes, or of KB, MB, GB or TB, such as 2TB, "
-            "where a KB has 1024 bytes. 0 for any number. Set all quotas of projects alike in glance-api.conf and glance-registry.conf.",
+            "where a KB has 1024 bytes. 0 for any number. Quotas of projects are set where the database is: in glance-registry.conf, or in "
+            "glance-api.conf with registry_mode = embedded.",
         ),
         cfg.StrOpt(
             "project_staging_quota",
@@ -35,12 +39,35 @@ SECTION = Section(
             min=-1,
             help="Images of one project that may get data at the same time, those staged included; -1 for any number.",
         ),
+        cfg.BoolOpt(
+            "use_keystone_limits",
+            default=False,
+            help="Whether keystone says instead what each project may take: its limits image_size_total and image_stage_total (MiB), "
+            "image_count_total and image_count_uploading, or else those registered. One that is not registered allows nothing. See [oslo_limit].",
+        ),
     ),
 )
 
 
-def read(conf: cfg.ConfigOpts) -> Quotas:
-    """What the images of one owner may take."""
+def make(conf: cfg.ConfigOpts) -> QuotaSource | None:
+    """Whoever says what the images of each owner may take; None where nothing is limited. Raises ConfigurationError."""
+    if conf.use_keystone_limits:
+        return limits.make(conf)
+    quotas = _read(conf)
+    return None if quotas == Quotas() else EqualQuotas(quotas)
+
+
+def warnings(conf: cfg.ConfigOpts) -> Iterator[str]:
+    """A sentence about options that do not count."""
+    names = [option.dest for option in SECTION.options if is_given(conf, option.dest)]
+    if names and "registry_mode" in conf and conf.registry_mode == "http":
+        yield f"glance-registry keeps the quotas of projects: these options count in its configuration only: {', '.join(names)}."
+    elif conf.use_keystone_limits and len(names) > 1:
+        names.remove("use_keystone_limits")
+        yield f"use_keystone_limits is on: keystone says what projects may take, and these options are ignored: {', '.join(names)}."
+
+
+def _read(conf: cfg.ConfigOpts) -> Quotas:
     return Quotas(
         images=conf.project_image_quota,
         uploading=conf.project_upload_quota,

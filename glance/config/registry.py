@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from oslo_config import cfg
 
+from glance.config.listening import is_loopback
 from glance.config.sections import Section
 from glance.registry.client import RegistryClientSettings
 
@@ -11,7 +14,7 @@ SECRET = cfg.StrOpt(
     "registry_shared_secret",
     secret=True,
     help="Text that glance-api proves itself with to glance-registry; the same in both files. Unless set, glance-registry answers everybody who "
-    "reaches its port.",
+    "reaches its port; with ca_file, whoever shows a certificate that it accepts.",
 )
 
 MODE = cfg.StrOpt(
@@ -36,7 +39,7 @@ CLIENT = Section(
         cfg.StrOpt("registry_host", default="127.0.0.1", help="Address of glance-registry."),
         cfg.PortOpt("registry_port", default=9191, deprecated_name="resigtry_port", help="TCP port of glance-registry."),
         cfg.StrOpt("registry_client_protocol", default="http", choices=["http", "https"], help="How to speak to glance-registry."),
-        cfg.StrOpt("registry_client_key_file", help="Private key (PEM) to show to glance-registry."),
+        cfg.StrOpt("registry_client_key_file", help="Private key (PEM, without pass phrase) of registry_client_cert_file, unless that holds it too."),
         cfg.StrOpt("registry_client_cert_file", help="Certificate (PEM) to show to glance-registry."),
         cfg.StrOpt("registry_client_ca_file", help="Certificates (PEM) to check glance-registry with. Unless set, those of the system."),
         cfg.BoolOpt("registry_client_insecure", default=False, help="Whether glance-registry's certificate is not checked."),
@@ -44,6 +47,18 @@ CLIENT = Section(
         cfg.IntOpt("registry_client_connections", default=32, min=1, help="Connections to glance-registry that a worker keeps open."),
     ),
 )
+
+
+def trusts_everybody(conf: cfg.ConfigOpts) -> bool:
+    """Whether glance-registry believes others than this machine who neither know a secret nor show a certificate."""
+    return not (conf.registry_shared_secret or conf.ca_file or is_loopback(conf.bind_host))
+
+
+def warnings(conf: cfg.ConfigOpts) -> Iterator[str]:
+    """What an operator of glance-api may expect that is not so."""
+    files = (conf.registry_client_cert_file, conf.registry_client_key_file, conf.registry_client_ca_file)
+    if conf.registry_client_protocol == "http" and any(files):
+        yield "registry_client_protocol is http: no certificate is shown to glance-registry or checked, and nothing is encrypted."
 
 
 def read_client(conf: cfg.ConfigOpts) -> RegistryClientSettings:

@@ -18,14 +18,15 @@ from glance.db import leads
 from glance.db import query as sql
 from glance.db.locations import change_locations, restore_locations
 from glance.db.mapping import IMAGE_FIELDS, from_image, to_image
-from glance.db.quotas import OwnerQuotas, usage
+from glance.db.quotas import check_quotas, usage
 from glance.db.schema import image_locations, image_members, image_properties, image_tags, images
 from glance.db.steps import add_location, change, complete, lock_if, lock_to_change
 from glance.db.tags import add_tags, set_tags
 from glance.db.transactions import Database
+from glance.interfaces import QuotaSource
 from glance.model.image import Image, ImageChanges, ImageQuery, Location
 from glance.model.query import IdFormat
-from glance.model.quotas import MEASURES, Usage
+from glance.model.quotas import MEASURES, Quotas, Usage
 from glance.model.status import ACTIVE, DELETED, PENDING_DELETE, QUEUED, STATUSES, sources_of
 
 #: What an update may change; everything else is given by creation, or follows from other calls.
@@ -41,7 +42,7 @@ _ID_ATTEMPTS = 100
 class SqlImages:
     """``id_format`` says what ids look like; ``clock`` gives the time, UTC without zone; ``few`` is explained in ``glance.db.leads``."""
 
-    def __init__(self, database: Database, id_format: IdFormat, clock: Callable[[], datetime], few: int, quotas: OwnerQuotas) -> None:
+    def __init__(self, database: Database, id_format: IdFormat, clock: Callable[[], datetime], few: int, quotas: QuotaSource | None) -> None:
         self._database = database
         self._id_format = id_format
         self._clock = clock
@@ -86,8 +87,8 @@ class SqlImages:
         now = self._clock()
         return self._database.write.once(_changed(image_id, now), self._restore, ctx, image_id, now)
 
-    def usage(self, ctx: RequestContext) -> Usage:
-        return self._database.read(usage, ctx.owner)
+    def usage(self, ctx: RequestContext) -> tuple[Usage, Quotas | None]:
+        return self._database.read(usage, ctx.owner), self._quotas.of(ctx.owner) if self._quotas else None
 
     def _check_id(self, image_id: str) -> None:
         """One way to write each id, so that no other spelling of a deleted image's id can be claimed."""
@@ -119,8 +120,8 @@ class SqlImages:
         _add_properties(connection, image.id, image.properties, now)
         add_tags(connection, image.id, image.tags, now)
         locations = tuple(add_location(connection, image.id, location, now) for location in image.locations)
-        if self._quotas.limited:
-            self._quotas.check(connection, image.owner, "images", *(("stored",) if locations else ()))
+        if self._quotas:
+            check_quotas(connection, self._quotas, image.owner, "images", *(("stored",) if locations else ()))
         return replace(image, locations=locations)
 
     def _get(self, connection: Connection, ctx: RequestContext, image_id: str) -> Image:
@@ -155,10 +156,10 @@ class SqlImages:
         set_tags(connection, image_id, changes, now)
         if changes.locations is not None:
             change_locations(connection, image_id, changes.locations, now)
-        if self._quotas.limited and image.owner != found.owner:
-            self._quotas.check(connection, image.owner, *MEASURES)
-        elif self._quotas.limited and changes.locations is not None and any(one.id is None for one in changes.locations.after):
-            self._quotas.check(connection, image.owner, "stored")
+        if self._quotas and image.owner != found.owner:
+            check_quotas(connection, self._quotas, image.owner, *MEASURES)
+        elif self._quotas and changes.locations is not None and any(one.id is None for one in changes.locations.after):
+            check_quotas(connection, self._quotas, image.owner, "stored")
         return complete(connection, [image])[0]
 
     def _activate(self, connection: Connection, ctx: RequestContext, image_id: str, location: Location | None, size: int, now: datetime) -> Image:
@@ -166,8 +167,8 @@ class SqlImages:
         image = change(connection, image, {QUEUED}, {"status": ACTIVE, "size": size, "updated_at": now})
         if location is not None:
             add_location(connection, image_id, location, now)
-            if self._quotas.limited and size:
-                self._quotas.check(connection, image.owner, "stored")
+            if self._quotas and size:
+                check_quotas(connection, self._quotas, image.owner, "stored")
         return complete(connection, [image])[0]
 
     def _delete(self, connection: Connection, ctx: RequestContext, image_id: str, now: datetime, *, delayed: bool) -> Image:
@@ -197,8 +198,8 @@ class SqlImages:
             connection.execute(update(table).where(ended_with_it).values(deleted=False, deleted_at=None, updated_at=now))
         values = {"status": ACTIVE, "deleted": False, "deleted_at": None, "updated_at": now}
         connection.execute(update(images).where(images.c.id == image_id).values(values))
-        if self._quotas.limited:
-            self._quotas.check(connection, image.owner, "images", "stored")
+        if self._quotas:
+            check_quotas(connection, self._quotas, image.owner, "images", "stored")
         return complete(connection, [image.changed(values)])[0]
 
 

@@ -55,7 +55,7 @@ def _seen(ctx: RequestContext, query: ImageQuery, limit: int) -> Subquery:
     """The ids of what the caller sees in lists, all of them where they are fewer than ``limit``. A visibility that is asked for leaves out those that
     cannot have it. Each part has the limit, since MariaDB would read a union to its end."""
     asked = query.equal.get("visibility")
-    opened = [one for one in sql.opened(query.scope) if asked in {None, one}]
+    opened = [one for one in sql.opened(ctx, query.scope) if asked in {None, one}]
     parts = [select(images.c.id).where(images.c.visibility.in_(opened))]
     if ctx.owner is not None:
         parts.append(select(images.c.id).where(images.c.owner == ctx.owner))

@@ -20,7 +20,7 @@ from glance.db.mapping import IMAGE_FIELDS
 from glance.db.schema import VALUE_KEY, image_members, image_properties, image_tags, images
 from glance.model.image import SORT_KEYS, Condition, Direction, ImageQuery, MemberStatus, Operator, Scope
 from glance.model.status import HIDDEN
-from glance.model.visibility import COMMUNITY, OPEN, PUBLIC, SHARED
+from glance.model.visibility import COMMUNITY, PUBLIC, SHARED, open_to
 
 Clause = ColumnElement[bool]
 
@@ -79,12 +79,12 @@ def listed(ctx: RequestContext, scope: Scope, member_status: MemberStatus | None
         return images.c.visibility != PUBLIC
     if ctx.is_admin and scope == "accessible":
         return or_(images.c.visibility != COMMUNITY, *_owned(ctx))
-    return or_(Checked(images.c.visibility).in_(opened(scope)), *_owned(ctx), *_shared(ctx, member_status))
+    return or_(Checked(images.c.visibility).in_(opened(ctx, scope)), *_owned(ctx), *_shared(ctx, member_status))
 
 
-def opened(scope: Scope) -> list[str]:
-    """The visibilities that lists of ``scope`` show to everybody."""
-    return sorted(OPEN) if scope == "everything" else [PUBLIC]
+def opened(ctx: RequestContext, scope: Scope) -> list[str]:
+    """The visibilities of which lists of ``scope`` show all images."""
+    return sorted(open_to(ctx)) if scope == "everything" else [PUBLIC]
 
 
 def image(ctx: RequestContext, image_id: str) -> Select[Any]:
@@ -116,7 +116,7 @@ def _may_have_seen(ctx: RequestContext) -> Clause:
     if ctx.is_admin:
         return true()
     unowned = [images.c.owner.is_(None)] if ctx.owner is not None else []
-    return or_(images.c.visibility.in_(sorted(OPEN)), *unowned, *_owned(ctx), *_shared(ctx))
+    return or_(images.c.visibility.in_(sorted(open_to(ctx))), *unowned, *_owned(ctx), *_shared(ctx))
 
 
 def _owned(ctx: RequestContext) -> Iterator[Clause]:

@@ -6,27 +6,27 @@ together they never exceed what one after the other could not.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from glance.db.schema import image_locations, image_uploads, images, quota_owners
-from glance.model.quotas import Measure, Quotas, Usage
+from glance.db.transactions import Unprepared
+from glance.interfaces import QuotaSource
+from glance.model.quotas import Measure, Usage
 from glance.model.status import HELD, UPLOADING
 
 
-class OwnerQuotas:
-    """The same limits for each owner; ``limited`` is off where there are none, and nothing needs to be checked."""
-
-    def __init__(self, quotas: Quotas) -> None:
-        self._quotas = quotas
-        self.limited = quotas.any
-
-    def check(self, connection: Connection, owner: str | None, *grown: Measure) -> None:
-        """The last step of a transaction that has made measures grow. Raises ProjectQuotaExceeded."""
-        _hold(connection, owner or "")
-        self._quotas.check(usage(connection, owner), *grown)
+def check_quotas(connection: Connection, source: QuotaSource, owner: str | None, *grown: Measure) -> None:
+    """The last step of a transaction that has made measures grow. Raises ProjectQuotaExceeded, and Unprepared where the owner's quotas are not known
+    yet."""
+    quotas = source.known(owner)
+    if quotas is None:
+        raise Unprepared(partial(source.of, owner))
+    _hold(connection, owner or "")
+    quotas.check(usage(connection, owner), *grown)
 
 
 def usage(connection: Connection, owner: str | None) -> Usage:

@@ -12,18 +12,16 @@ from glance.db.images import SqlImages
 from glance.db.leads import FEW
 from glance.db.locations import SqlLocations
 from glance.db.members import SqlMembers
-from glance.db.quotas import OwnerQuotas
 from glance.db.steps import utc_now
 from glance.db.transactions import Database
 from glance.db.uploads import SqlUploads
-from glance.interfaces import DutyRecords, ImageRecords, LocationRecords, MemberRecords, UploadRecords
+from glance.interfaces import DutyRecords, ImageRecords, LocationRecords, MemberRecords, QuotaSource, UploadRecords
 from glance.model.query import IdFormat
-from glance.model.quotas import Quotas
 
 
 class SqlRegistry:
     """A Registry on ``engine``, whose database has the newest schema. Leases last ``lease_seconds``; all times are ``clock``'s; ``few`` images are
-    as many as lists look at one by one (``glance.db.leads``); ``quotas`` hold for each owner.
+    as many as lists look at one by one (``glance.db.leads``); ``quotas`` are those of each owner, None where nothing is limited.
     """
 
     images: ImageRecords
@@ -40,12 +38,11 @@ class SqlRegistry:
         lease_seconds: float = 60,
         clock: Callable[[], datetime] = utc_now,
         few: int = FEW,
-        quotas: Quotas | None = None,
+        quotas: QuotaSource | None = None,
     ) -> None:
         self._database = Database(engine)
-        of_owners = OwnerQuotas(quotas or Quotas())
-        self.images = SqlImages(self._database, image_id_format, clock, few, of_owners)
-        self.uploads = SqlUploads(self._database, lease_seconds, clock, of_owners)
+        self.images = SqlImages(self._database, image_id_format, clock, few, quotas)
+        self.uploads = SqlUploads(self._database, lease_seconds, clock, quotas)
         self.locations = SqlLocations(self._database, clock)
         self.members = SqlMembers(self._database, clock)
         self.duties = SqlDuties(self._database, lease_seconds, clock)

@@ -26,20 +26,33 @@ T = TypeVar("T")
 #: How long a transaction is tried again that others block, or whose connection was lost.
 RETRY_SECONDS = 2.0
 
+#: How often one transaction may lack what another service knows.
+_PREPARATIONS = 5
+
 _SHORTEST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
 
 # Deadlock, serialization failure, lock not available, shutdown in progress: in the words of each database.
 _SQLITE_CODES = frozenset({5, 6})
 _POSTGRESQL_STATES = frozenset({"40001", "40P01", "55P03"})
-_MYSQL_CODES = frozenset({1020, 1053, 1205, 1213})
+# A deadlock (1213) that ends a transaction is hidden by what follows it: its savepoint is gone (1305).
+_MYSQL_CODES = frozenset({1020, 1053, 1205, 1213, 1305})
+
+
+class Unprepared(Exception):
+    """Raised within a transaction that needs what only another service knows. It is undone; ``prepare`` asks, which may take time, while nothing in
+    the database is held; and the transaction runs again."""
+
+    def __init__(self, prepare: Callable[[], object]) -> None:
+        super().__init__()
+        self.prepare = prepare
 
 
 class Transactions:
     """Runs functions, whose first argument is a connection, each in a transaction that ``begin`` begins and ends; gives what they return.
 
-    A function may run several times, so it changes nothing but the database. Raises DatabaseUnavailable, Invalid for a value that the database
-    cannot keep, and IntegrityError, which only the caller can name.
+    A function may run several times, so it changes nothing but the database; it may raise Unprepared. Raises DatabaseUnavailable, Invalid for a value
+    that the database cannot keep, and IntegrityError, which only the caller can name.
     """
 
     def __init__(self, begin: Callable[[], AbstractContextManager[Connection]]) -> None:
@@ -57,7 +70,7 @@ class Transactions:
         """
         deadline = time.monotonic() + RETRY_SECONDS
         pause = _SHORTEST_PAUSE
-        doubts = 0
+        doubts = preparations = 0
         while True:
             committing = False
             try:
@@ -70,6 +83,13 @@ class Transactions:
                 if doubts < 2:
                     raise
                 doubts = 1  # it may have landed just now
+            except Unprepared as missing:
+                if preparations == _PREPARATIONS:
+                    raise errors.DatabaseUnavailable from missing  # it takes longer than what was prepared lasts
+                missing.prepare()
+                preparations += 1
+                deadline = time.monotonic() + RETRY_SECONDS
+                continue
             except (DBAPIError, PoolTimeoutError, UnicodeEncodeError, OverflowError) as error:
                 if committing and not doubts and is_lost(error):
                     doubts, deadline = 2, time.monotonic() + RETRY_SECONDS

@@ -14,11 +14,12 @@ from glance import errors
 from glance.context import RequestContext
 from glance.db.mapping import from_failure, to_failure, to_image, to_upload
 from glance.db.query import IMAGES
-from glance.db.quotas import OwnerQuotas
+from glance.db.quotas import check_quotas
 from glance.db.schema import REASON, image_failures, image_locations, image_uploads, images
 from glance.db.steps import add_location, change, complete, lock_to_change
 from glance.db.transactions import Database
-from glance.model.image import Failure, Held, Image, Location, StoredData, Upload
+from glance.interfaces import QuotaSource
+from glance.model.image import Failure, Held, Image, Location, Started, StoredData, Upload
 from glance.model.quotas import Measure
 from glance.model.status import ACTIVE, HELD, QUEUED, UPLOADING, sources_of
 
@@ -33,18 +34,19 @@ _STORED = (HELD & sources_of(ACTIVE), ACTIVE)
 class SqlUploads:
     """``lease_seconds`` is how long a lease lasts without renewal; ``clock`` gives the time, UTC without zone."""
 
-    def __init__(self, database: Database, lease_seconds: float, clock: Callable[[], datetime], quotas: OwnerQuotas) -> None:
+    def __init__(self, database: Database, lease_seconds: float, clock: Callable[[], datetime], quotas: QuotaSource | None) -> None:
         self._database = database
         self._lease = timedelta(seconds=lease_seconds)
         self._clock = clock
         self._quotas = quotas
 
-    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> Image:
+    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> Started:
         try:
-            return self._database.write.once(partial(_started, upload), self._start, ctx, upload, status)
+            image = self._database.write.once(partial(_started, upload), self._start, ctx, upload, status)
         except IntegrityError as error:
             # An earlier attempt is on record and was not cleaned up yet.
             raise errors.NotQueued from error
+        return Started(image, limited=self._quotas is not None)
 
     def renew(self, attempts: Sequence[str]) -> None:
         if attempts:
@@ -90,8 +92,8 @@ class SqlUploads:
             "request_id": ctx.request_id,
         }
         connection.execute(insert(image_uploads), row)
-        if self._quotas.limited:
-            self._quotas.check(connection, image.owner, "uploading", *(_growing(image) if upload.reserved else ()))
+        if self._quotas:
+            check_quotas(connection, self._quotas, image.owner, "uploading", *(_growing(image) if upload.reserved else ()))
         return complete(connection, [image])[0]
 
     def _renew(self, connection: Connection, attempts: Sequence[str]) -> None:
@@ -104,9 +106,9 @@ class SqlUploads:
         reserved = connection.execute(update(image_uploads).where(_HELD).values(reserved=size), held).rowcount
         if row is None or not reserved:
             raise errors.UploadLost(image_id=image_id)
-        if self._quotas.limited:
+        if self._quotas:
             image = to_image(row)
-            self._quotas.check(connection, image.owner, *_growing(image))
+            check_quotas(connection, self._quotas, image.owner, *_growing(image))
 
     def _finish(self, connection: Connection, image_id: str, attempt: str, data: StoredData, now: datetime) -> Image:
         changes: dict[str, Any] = {
@@ -119,6 +121,8 @@ class SqlUploads:
         held, status = _STAGED if data.location.status == "staged" else _STORED
         if data.virtual_size is not None:
             changes["virtual_size"] = data.virtual_size
+        if self._quotas and data.size > _reserved(connection, image_id, attempt):
+            self._reserve(connection, image_id, attempt, data.size)
         image = _take_off(connection, image_id, attempt)
         if image is None:
             raise errors.UploadLost(image_id=image_id)
@@ -127,8 +131,6 @@ class SqlUploads:
         except errors.StatusConflict as error:
             raise errors.UploadLost(image_id=image_id) from error
         add_location(connection, image_id, data.location, now)
-        if self._quotas.limited and data.size:
-            self._quotas.check(connection, image.owner, *_growing(image))
         return complete(connection, [image])[0]
 
     def _fail(self, connection: Connection, image_id: str, attempt: str, reason: str) -> None:
@@ -198,6 +200,12 @@ def _finished(image_id: str, location: Location, now: datetime, connection: Conn
     if row is None or connection.scalar(select(image_locations.c.id).where(given).limit(1)) is None:
         return None
     return complete(connection, [to_image(row)])[0]
+
+
+def _reserved(connection: Connection, image_id: str, attempt: str) -> int:
+    """The bytes that the attempt may store without asking once more: nothing that becomes of quotas later takes that back."""
+    reserved = select(image_uploads.c.reserved).where(_HELD)
+    return connection.scalar(reserved, {"held_image": image_id, "held_attempt": attempt}) or 0
 
 
 def _take_off(connection: Connection, image_id: str, attempt: str) -> Image | None:

@@ -23,9 +23,10 @@ One tree, each class with a ``code``: its name, in kebab case. Nothing here know
      |   +- ImageExists, ObjectExists, MemberExists, StatusConflict, NotQueued, SourceSizeMismatch, UploadLost, LocationsChanged, LocationMismatch
      +- LimitExceeded
      |   +- PropertyQuotaExceeded, MemberQuotaExceeded, TagQuotaExceeded, LocationQuotaExceeded, ProjectQuotaExceeded, StreamTooLarge, StorageFull
+     |   +- RateLimited
      +- RangeNotSatisfiable
      +- Unavailable
-     |   +- StoreUnavailable (UploadLeftBehind), StoreWriteDenied, RegistryUnavailable, DatabaseUnavailable, IdentityUnavailable
+     |   +- StoreUnavailable (UploadLeftBehind), StoreWriteDenied, RegistryUnavailable, DatabaseUnavailable, IdentityUnavailable (LimitsUnavailable)
      +- ConfigurationError       never for a request
          +- ConfigurationMissing, ConfigurationUnsafe, StoreMisconfigured
 """

@@ -38,7 +38,7 @@ class AttributeForbidden(Forbidden):
 
 
 class PropertyProtected(Forbidden):
-    template = "Attribute '{name}' is reserved. Property '{name}' is protected: its {action} takes rights that you do not have."
+    template = "Attribute '{name}' is reserved. Property '{name}' is protected: you may not {action} it."
 
 
 class OwnerForbidden(Forbidden):

@@ -26,7 +26,7 @@ class LocationQuotaExceeded(LimitExceeded):
 
 
 class ProjectQuotaExceeded(LimitExceeded):
-    template = "Image exceeds the {what} quota: all of the project would be {attempted}, and may be {maximum}."
+    template = "Image exceeds the {what} quota of the project: {attempted}, and {maximum} is the most."
 
 
 class StreamTooLarge(LimitExceeded):
@@ -37,6 +37,10 @@ class StreamTooLarge(LimitExceeded):
 
 class StorageFull(LimitExceeded):
     template = "The store '{store}' has no room left for this image."
+
+
+class RateLimited(LimitExceeded):
+    template = "Too many {what}: at most {rate} are answered. Try again in {seconds} seconds."
 
 
 class RangeNotSatisfiable(GlanceError):

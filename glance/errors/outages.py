@@ -39,3 +39,7 @@ class SchemaOutdated(Unavailable):
 
 class IdentityUnavailable(Unavailable):
     template = "The identity service cannot be asked whose token this is; try again later."
+
+
+class LimitsUnavailable(IdentityUnavailable):
+    template = "The identity service cannot be asked how much the project may have; try again later."

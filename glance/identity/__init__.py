@@ -1,1 +1,1 @@
-"""Callers that this service knows by itself, without an identity service: tokens and passwords in files of the operator."""
+"""What others have said of callers: tokens and passwords in files of the operator, limits of projects in keystone."""

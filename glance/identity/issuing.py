@@ -25,7 +25,7 @@ def create(path: Path, user: str, project: str, roles: Sequence[str], life: time
     secret = secrets.token_hex(32)
     created = now().replace(microsecond=0)
     try:
-        names = (check_name(user), check_name(project), tuple(map(check_role, roles)))
+        names = (check_name(user, "user"), check_name(project, "project"), tuple(map(check_role, roles)))
         check_description(description)
         expires = created + life if life is not None else None
     except (ValueError, OverflowError) as error:

@@ -59,7 +59,7 @@ def digest(token: str) -> str:
 def parse(text: str) -> list[Token]:
     """The entries of a file. Raises ValueError, which says where the file is wrong and shows nothing of what stands there."""
     try:
-        document = json.loads(text or "{}")
+        document = json.loads(text)
         entries = document.get("tokens", [])
         rows = list(enumerate(entries, 1))
     except (ValueError, AttributeError, TypeError, RecursionError):
@@ -78,10 +78,10 @@ def _token(row: Mapping[str, Any]) -> Token:
     if row.keys() - _FIELDS or not _DIGEST.fullmatch(row["sha256"]) or not isinstance(row["roles"], list):
         raise ValueError("a member is wrong")
     return Token(
-        id=check_name(row["id"]),
+        id=check_name(row["id"], "token"),
         sha256=row["sha256"],
-        user=check_name(row["user"]),
-        project=check_name(row["project"]),
+        user=check_name(row["user"], "user"),
+        project=check_name(row["project"], "project"),
         roles=tuple(map(check_role, row["roles"])),
         created_at=_moment(row["created_at"]),
         expires_at=_moment(row["expires_at"]) if row.get("expires_at") is not None else None,

@@ -125,7 +125,7 @@ def parse_users(text: str) -> dict[str, Identity]:
     for number, (user, project, roles) in _lines(text, 3):
         try:
             named = tuple(check_role(role.strip()) for role in roles.split(","))
-            identities[user] = Identity(check_name(user), check_name(project), implied_roles(named))
+            identities[user] = Identity(check_name(user, "user"), check_name(project, "project"), implied_roles(named))
         except ValueError as error:
             raise ValueError(f"line {number} is wrong: {error}") from None
     return identities

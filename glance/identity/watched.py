@@ -60,7 +60,7 @@ class Watched(Generic[Content]):
             return None
         except OSError as error:  # reading tells the cause
             return (error.errno or 0,)
-        return (status.st_ctime_ns, status.st_size, status.st_ino)  # the inode's own time: another owner or mode counts too
+        return (status.st_ctime_ns, status.st_size, status.st_ino, status.st_mode)  # the inode's own time: another owner counts too
 
     def _read(self, version: _Version) -> tuple[_Version, Content]:
         """``version`` was taken before, so that a change meanwhile is noticed later."""
@@ -76,8 +76,11 @@ class Watched(Generic[Content]):
 def read(path: Path, parse: Callable[[str], Content]) -> Content:
     """What ``parse`` makes of the text of a file. Raises FileNotFoundError, ConfigurationUnsafe where others may open it, ConfigurationError."""
     try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_mode & _FORBIDDEN:
+        with open(path, "rb", opener=_open) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise ValueError("it is no regular file")
+            if mode & _FORBIDDEN:
                 raise errors.ConfigurationUnsafe(reason=f"{path} says who may call, and others may read or write it; run: chmod 640 {path}")
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
@@ -91,6 +94,11 @@ def read(path: Path, parse: Callable[[str], Content]) -> Content:
         raise _unusable(path, "it is not UTF-8") from None
     except ValueError as error:
         raise _unusable(path, error) from None
+
+
+def _open(path: str, flags: int) -> int:
+    """Does not wait for whoever writes to a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _unusable(path: Path, reason: object) -> errors.ConfigurationError:

@@ -81,6 +81,11 @@ class Image:
     locations: tuple[Location, ...] = ()
 
     @property
+    def is_draft(self) -> bool:
+        """Whether the registry has yet to store the image."""
+        return self.created_at is None
+
+    @property
     def active_locations(self) -> tuple[Location, ...]:
         """The locations that can be read."""
         return tuple(one for one in self.locations if one.status == "active")
@@ -190,6 +195,14 @@ class Upload:
     worker: str
     on_failure: OnFailure = "killed"
     reserved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An image that an upload holds now. ``limited``: there are quotas, so room must be reserved for data before they are stored."""
+
+    image: Image
+    limited: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,17 +33,25 @@ class Quotas:
     stored: int = -1
     staged: int = -1
 
-    @property
-    def any(self) -> bool:
-        """Whether there is a limit at all."""
-        return self != Quotas()
-
     def check(self, usage: Usage, *grown: Measure) -> None:
         """Raises ProjectQuotaExceeded where one of the measures that have ``grown`` is beyond its limit."""
         for measure in grown:
             attempted, maximum = getattr(usage, measure), getattr(self, measure)
             if 0 <= maximum < attempted:
                 raise errors.ProjectQuotaExceeded(what=_WORDS[measure], attempted=attempted, maximum=maximum)
+
+
+@dataclass(frozen=True, slots=True)
+class EqualQuotas:
+    """The same quotas for every owner."""
+
+    quotas: Quotas
+
+    def of(self, owner: str | None) -> Quotas:  # noqa: ARG002
+        return self.quotas
+
+    def known(self, owner: str | None) -> Quotas | None:  # noqa: ARG002
+        return self.quotas
 
 
 _WORDS: dict[Measure, str] = {"images": "image", "uploading": "upload", "stored": "storage", "staged": "staging"}

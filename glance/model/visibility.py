@@ -10,13 +10,18 @@ PRIVATE = "private"
 SHARED = "shared"
 COMMUNITY = "community"
 VISIBILITIES = frozenset({PUBLIC, PRIVATE, SHARED, COMMUNITY})
-#: Everybody may see these.
+#: Every project may see these.
 OPEN = frozenset({PUBLIC, COMMUNITY})
 
 
 def owns(ctx: RequestContext, image: Image) -> bool:
     """True where the image belongs to the caller; nobody owns an image without owner."""
     return image.owner is not None and image.owner == ctx.owner
+
+
+def open_to(ctx: RequestContext) -> frozenset[str]:
+    """The visibilities of images that the caller may see, whose ever they are: nobody known sees what is public only (spec-v1 7.2)."""
+    return frozenset({PUBLIC}) if ctx.read_only else OPEN
 
 
 def may_see(ctx: RequestContext, image: Image, *, is_member: bool) -> bool:
@@ -26,8 +31,8 @@ def may_see(ctx: RequestContext, image: Image, *, is_member: bool) -> bool:
         return True
     if image.deleted:
         return False
-    unowned = image.owner is None and ctx.owner is not None  # whoever is nobody sees what is public only
-    return image.visibility in OPEN or unowned or owns(ctx, image) or (is_member and image.visibility == SHARED)
+    unowned = image.owner is None and ctx.owner is not None
+    return image.visibility in open_to(ctx) or unowned or owns(ctx, image) or (is_member and image.visibility == SHARED)
 
 
 def may_change(ctx: RequestContext, image: Image) -> bool:
@@ -48,7 +53,7 @@ def listed(ctx: RequestContext, image: Image, *, is_member: bool, scope: Scope =
     """
     in_default = image.visibility == PUBLIC or owns(ctx, image) or (is_member and image.visibility == SHARED)
     if scope == "everything":
-        return ctx.is_admin or in_default or image.visibility == COMMUNITY
+        return ctx.is_admin or in_default or image.visibility in open_to(ctx)
     if not ctx.is_admin or scope == "default":
         return in_default
     if scope == "private":

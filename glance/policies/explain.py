@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from oslo_policy.policy import AndCheck, NotCheck, OrCheck, RuleCheck, Rules
+from oslo_policy.policy import NotCheck, OrCheck, RuleCheck
 
 from glance.context import RequestContext
+from glance.policies.checks import Check, parts
 from glance.policies.engine import PolicyEngine
-
-#: No rule of an operator can have this name.
-_PART = "\0part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,37 +23,31 @@ class Part:
 
 def origin(policy: PolicyEngine, rule: str) -> str:
     """Where the check of a rule comes from."""
-    if rule in policy.origins:
-        return str(policy.origins[rule])
-    return "default" if rule in policy.rules else f"no such rule: {policy.rules.default_rule} decides"
+    return str(policy.origins.get(rule, "default"))
 
 
 def explain(policy: PolicyEngine, rule: str, ctx: RequestContext, target: Mapping[str, object]) -> Iterator[Part]:
-    """The rule, then the parts of its check that decide, each before its own: all that failed, or the first that was enough."""
+    """The rule, which there is, then the parts of its check that decide, each before its own: all that failed, or the first that was enough."""
 
-    def holds(check: object) -> bool:
-        """Asked as if it were a rule of its own."""
-        probe = copy.copy(policy)
-        probe.rules = Rules({**policy.rules, _PART: check}, policy.rules.default_rule)
-        return probe.allows(_PART, ctx, target)
-
-    def parts(check: object, depth: int) -> Iterator[Part]:
-        held = holds(check)
-        if isinstance(check, RuleCheck):
-            yield from named(check.match, depth)
-            return
-        yield Part(depth, str(check), held)
-        if isinstance(check, NotCheck):
-            yield from parts(check.rule, depth + 1)
-        elif isinstance(check, (AndCheck, OrCheck)):
-            deciding = [one for one in check.rules if holds(one) is held]
-            one_is_enough = held is isinstance(check, OrCheck)
-            for one in deciding[:1] if one_is_enough else deciding:
-                yield from parts(one, depth + 1)
+    def holds(check: Check) -> bool:
+        return policy.allows(check, ctx, target)
 
     def named(name: str, depth: int) -> Iterator[Part]:
         check = policy.rules[name]
         yield Part(depth, f"rule {name} ({origin(policy, name)})", holds(check))
-        yield from parts(check, depth + 1)
+        yield from of(check, depth + 1)
+
+    def of(check: Check, depth: int) -> Iterator[Part]:
+        if isinstance(check, RuleCheck):
+            yield from named(check.match, depth)
+            return
+        held = holds(check)
+        yield Part(depth, str(check), held)
+        inner = parts(check)
+        if not isinstance(check, NotCheck):
+            inner = tuple(one for one in inner if holds(one) is held)
+        one_is_enough = held is isinstance(check, OrCheck)
+        for one in inner[:1] if one_is_enough else inner:
+            yield from of(one, depth + 1)
 
     yield from named(rule, 0)

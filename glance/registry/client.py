@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, NoReturn, Protocol, TypeVar
 
 import orjson
 import urllib3
@@ -14,8 +15,21 @@ from urllib3.exceptions import HTTPError, ProtocolError
 from glance import errors
 from glance.context import RequestContext, to_headers, unauthenticated
 from glance.interfaces import DutyRecords, ImageRecords, LocationRecords, MemberRecords, UploadRecords
-from glance.model.image import Failure, Held, Image, ImageChanges, ImageQuery, Location, Member, Membership, MemberStatus, StoredData, Upload
-from glance.model.quotas import Usage
+from glance.model.image import (
+    Failure,
+    Held,
+    Image,
+    ImageChanges,
+    ImageQuery,
+    Location,
+    Member,
+    Membership,
+    MemberStatus,
+    Started,
+    StoredData,
+    Upload,
+)
+from glance.model.quotas import Quotas, Usage
 from glance.registry import operations, wire
 from glance.registry.operations import Operation
 
@@ -62,7 +76,8 @@ class Transport(Protocol):
 
 
 class PoolTransport:
-    """Kept-alive connections. None is opened before the first request, so a process may fork after this was made."""
+    """Kept-alive connections. None is opened before the first request, so a process may fork after this was made. Raises ConfigurationError for
+    certificates that cannot be used."""
 
     def __init__(self, settings: RegistryClientSettings) -> None:
         options: dict[str, Any] = {
@@ -71,15 +86,8 @@ class PoolTransport:
             "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT, read=settings.timeout),
         }
         if settings.protocol == "https":
-            self._pool: urllib3.HTTPConnectionPool = urllib3.HTTPSConnectionPool(
-                settings.host,
-                settings.port,
-                cert_reqs="CERT_NONE" if settings.insecure else "CERT_REQUIRED",
-                ca_certs=settings.ca_file,
-                cert_file=settings.cert_file,
-                key_file=settings.key_file,
-                **options,
-            )
+            context = _tls_context(settings)
+            self._pool: urllib3.HTTPConnectionPool = urllib3.HTTPSConnectionPool(settings.host, settings.port, ssl_context=context, **options)
         else:
             self._pool = urllib3.HTTPConnectionPool(settings.host, settings.port, **options)
         self._patience = int(settings.timeout)
@@ -92,11 +100,33 @@ class PoolTransport:
         try:
             return _twice(attempt, repeatable=repeatable)
         except HTTPError as error:
-            LOG.warning("The registry at %s:%s does not answer: %s", self._pool.host, self._pool.port, type(error).__name__)
+            LOG.warning("The registry at %s:%s does not answer: %s: %s", self._pool.host, self._pool.port, type(error).__name__, error)
             raise errors.RegistryUnavailable from error
 
     def close(self) -> None:
         self._pool.close()
+
+
+def _tls_context(settings: RegistryClientSettings) -> ssl.SSLContext:
+    if settings.key_file and not settings.cert_file:
+        raise errors.ConfigurationError(reason="registry_client_key_file needs registry_client_cert_file: a key alone is shown to nobody.")
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+        if settings.cert_file:
+            context.load_cert_chain(settings.cert_file, settings.key_file, _refuse_pass_phrase)
+    except OSError as error:
+        raise errors.ConfigurationError(
+            reason=f"registry_client_cert_file, registry_client_key_file or registry_client_ca_file cannot be used: {error.strerror or error}"
+        ) from error
+    if settings.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _refuse_pass_phrase() -> NoReturn:
+    """In place of OpenSSL, which would ask for it at the terminal."""
+    raise errors.ConfigurationError(reason="registry_client_key_file has a pass phrase, which nobody could enter: take it away.")
 
 
 def _twice(attempt: Callable[[], Reply], *, repeatable: bool) -> Reply:
@@ -166,7 +196,7 @@ def _understood(operation: Operation[R], reply: Reply) -> R:
         error = wire.load_error(document)
     except (orjson.JSONDecodeError, errors.Invalid) as reason:
         if reply.status == 401:
-            LOG.error("The registry answered with status 401: registry_shared_secret must be the same here and there.")
+            LOG.error("The registry answered with status 401: registry_shared_secret must be set, and the same, here and there.")
             raise errors.RegistryUnavailable from None
         LOG.warning("The registry gave a strange answer to %s.%s: status %s", operation.part, operation.method, reply.status)
         raise errors.RegistryUnavailable from reason
@@ -198,7 +228,7 @@ class _Images:
     def restore(self, ctx: RequestContext, image_id: str) -> Image:
         return self._call(operations.IMAGES_RESTORE, ctx, image_id=image_id)
 
-    def usage(self, ctx: RequestContext) -> Usage:
+    def usage(self, ctx: RequestContext) -> tuple[Usage, Quotas | None]:
         return self._call(operations.IMAGES_USAGE, ctx)
 
 
@@ -206,7 +236,7 @@ class _Uploads:
     def __init__(self, call: _Caller) -> None:
         self._call = call
 
-    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> Image:
+    def start(self, ctx: RequestContext, upload: Upload, status: Held = "saving") -> Started:
         return self._call(operations.UPLOADS_START, ctx, upload=upload, status=status)
 
     def renew(self, attempts: Sequence[str]) -> None:

@@ -99,7 +99,9 @@ IMAGES_DELETE = Operation("images", "delete", "DELETE", "/images/{image_id}", (S
 IMAGES_RESTORE = Operation("images", "restore", "POST", "/images/{image_id}/restore", (), _IMAGE)
 IMAGES_USAGE = Operation("images", "usage", "GET", "/usage", (), Slot("usage", wire.USAGE), repeatable=True)
 
-UPLOADS_START = Operation("uploads", "start", "POST", "/uploads", (Slot("upload", wire.UPLOAD), Slot("status", wire.HELD)), _IMAGE)
+UPLOADS_START = Operation(
+    "uploads", "start", "POST", "/uploads", (Slot("upload", wire.UPLOAD), Slot("status", wire.HELD)), Slot("image", wire.STARTED)
+)
 UPLOADS_RENEW = Operation(
     "uploads", "renew", "POST", "/uploads/renew", (Slot("attempts", listing(TEXT)),), _NOTHING, repeatable=True, for_caller=False
 )

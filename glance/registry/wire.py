@@ -32,10 +32,11 @@ from glance.model.image import (
     OnFailure,
     Operator,
     Scope,
+    Started,
     StoredData,
     Upload,
 )
-from glance.model.quotas import MEASURES, Usage
+from glance.model.quotas import MEASURES, Quotas, Usage
 from glance.model.status import STATUSES
 from glance.model.visibility import PUBLIC, SHARED, VISIBILITIES
 from glance.registry.codec import (
@@ -92,7 +93,13 @@ UPLOAD = record(
 )
 HELD = one_of(*get_args(Held))
 FAILURE = record(Failure, Slot("at", TIME), Slot("status", TEXT), Slot("reason", TEXT), Slot("request_id", TEXT))
-USAGE = record(Usage, *(Slot(measure, INTEGER) for measure in MEASURES))
+_MEASURES = tuple(Slot(measure, INTEGER) for measure in MEASURES)
+_QUOTAS = Slot("quotas", optional(record(Quotas, *_MEASURES)), default=None)
+#: What an owner's images take, with what they may take beside it; a registry of former days says nothing of that.
+USAGE: Codec[tuple[Usage, Quotas | None]] = Codec(
+    lambda value: {**dataclasses.asdict(value[0]), _QUOTAS.key: _QUOTAS.codec.dump(value[1])},
+    lambda data: (Usage(**load_slots(_MEASURES, data)), _QUOTAS.load(data)),
+)
 STORED_DATA = record(
     StoredData,
     Slot("location", LOCATION),
@@ -249,6 +256,11 @@ def _load_changes(data: object) -> ImageChanges:
 IMAGE: Codec[Image] = Codec(_dump_image, _load_image)
 NEW_IMAGE: Codec[Image] = Codec(_dump_image, _load_new_image)
 CHANGES: Codec[ImageChanges] = Codec(_dump_changes, _load_changes)
+_LIMITED = Slot("limited", FLAG, default=False)
+STARTED: Codec[Started] = Codec(
+    lambda started: {**_dump_image(started.image), _LIMITED.key: started.limited},
+    lambda data: Started(_load_image(data), _LIMITED.load(data)),
+)
 
 
 def _attributes(members: Mapping[str, object]) -> dict[str, Any]:

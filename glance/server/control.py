@@ -1,6 +1,6 @@
 """glance-control: starts and stops the servers of this machine. It knows them by name, program, pid file and exit status only.
 
-- ``start`` puts a server into the background, and looks at it for a moment.
+- ``start`` puts a server into the background, and waits a while until it serves or has ended.
 - ``stop`` sends SIGTERM: the server accepts nothing more, ends what it is doing and exits. The command does not wait for that.
 - ``shutdown`` is ``stop`` and waits until the server has gone. In 2011 it sent SIGHUP, which now means reload; the line that it prints names the
   signal that is sent.
@@ -30,6 +30,7 @@ from pathlib import Path
 
 from glance.errors import ConfigurationError
 from glance.server.pidfile import PidFile, Process
+from glance.server.signals import hold_reload, is_ready
 
 SERVERS = ("api", "registry", "scrubber")
 #: What "all" stands for: the service erases by itself what a scrubber would.
@@ -38,7 +39,7 @@ PID_DIR = Path("/var/run/glance")
 
 _SCRUBBER = "glance-scrubber"
 _STOP_SECONDS = 15
-_SETTLE_SECONDS = 1.0  # a server that lives that long was started
+_START_SECONDS = 15.0  # a server that has not ended by then counts as started, though it may still wait for its database
 _POLL_SECONDS = 0.1
 _BOUNCE_SECONDS = 1.0
 _BACKOFF_RESET_SECONDS = 60.0
@@ -201,7 +202,9 @@ def _raise_limits() -> None:
         try:
             resource.setrlimit(limit, (wanted, hard if hard == resource.RLIM_INFINITY else max(hard, wanted)))
         except (ValueError, OSError):
-            _complain(f"Unable to increase {name} limit.  Running as non-root?")
+            # Containers refuse it to root, too.
+            reason = f" above {hard}: this system allows no more, even to root." if os.geteuid() == 0 else ".  Running as non-root?"
+            _complain(f"Unable to increase {name} limit{reason}")
 
 
 def _signal(server: Server, number: signal.Signals, *, forget: bool) -> Process | None:
@@ -272,7 +275,7 @@ def _launch(server: Server, manner: Manner) -> _Launched:
             stdout=subprocess.PIPE if manner.capture_output else subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=lambda: server.pid_file.write(Process.current()),  # noqa: PLW1509 - there are no threads here
+            preexec_fn=lambda: _prepare(server),  # noqa: PLW1509 - there are no threads here
         )
     except (OSError, subprocess.SubprocessError) as error:
         server.pid_file.remove()
@@ -284,14 +287,21 @@ def _launch(server: Server, manner: Manner) -> _Launched:
     return _Launched(server, child, time.monotonic())
 
 
+def _prepare(server: Server) -> None:
+    """In the child, before it becomes the server: puts it on record. A SIGHUP that comes before the server can reload waits until it can."""
+    hold_reload()
+    server.pid_file.write(Process.current())
+
+
 def _settle(launched: Sequence[_Launched], manner: Manner) -> int:
-    """Looks at new servers for a moment; the exit status tells of one that died."""
-    deadline = time.monotonic() + (manner.await_child or _SETTLE_SECONDS)
+    """Waits until new servers serve, with ``await_child`` so long in any case; the exit status tells of one that died."""
+    deadline = time.monotonic() + (manner.await_child or _START_SECONDS)
     status = 0
     for one in launched:
-        try:
-            code = one.child.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
+        while one.child.poll() is None and time.monotonic() < deadline and (manner.await_child or not is_ready(one.child.pid)):
+            time.sleep(_POLL_SECONDS)
+        code = one.child.returncode
+        if code is None:
             continue
         with one.server.pid_file.locked():
             if not one.on_record():

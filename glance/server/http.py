@@ -73,6 +73,7 @@ class HeadRules:
     max_header_count: int = 256
     allow_conflicting_framing: bool = False
     single_header_prefixes: tuple[str, ...] = ()
+    single_fields: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def _fields(lines: Sequence[str], rules: HeadRules) -> dict[str, str]:
         if line[0] in " \t":
             raise Refused("folded")
         name, colon, value = line.partition(":")
-        key, cause = _field_key(name, rules.single_header_prefixes) if colon else ("", "header-name")
+        key, cause = _field_key(name, rules.single_header_prefixes, rules.single_fields) if colon else ("", "header-name")
         if key:
             _add_field(fields, key, value.strip(" \t"), cause)
         elif cause:
@@ -176,7 +177,7 @@ def _fields(lines: Sequence[str], rules: HeadRules) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1024)
-def _field_key(name: str, single_prefixes: tuple[str, ...]) -> tuple[str, str]:
+def _field_key(name: str, single_prefixes: tuple[str, ...], single_fields: frozenset[str]) -> tuple[str, str]:
     """The CGI name of a header, and the cause of refusal when it comes twice ("": the values are joined). No name: refused, or dropped."""
     if _TOKEN.fullmatch(name) is None:
         return "", "header-name"
@@ -191,7 +192,8 @@ def _field_key(name: str, single_prefixes: tuple[str, ...]) -> tuple[str, str]:
         return key, "header-repeated"
     if key == "HOST":
         return "HTTP_HOST", "host-repeated"
-    return f"HTTP_{key}", "header-repeated" if single else ""
+    key = f"HTTP_{key}"
+    return key, "header-repeated" if single or key in single_fields else ""
 
 
 def _add_field(fields: dict[str, str], key: str, value: str, cause: str) -> None:

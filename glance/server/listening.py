@@ -7,6 +7,7 @@ import resource
 import socket
 import ssl
 import time
+from typing import NoReturn
 
 from glance import errors
 from glance.server.settings import ServerSettings
@@ -64,13 +65,18 @@ def tls_context(settings: ServerSettings) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(settings.cert_file, settings.key_file)
+        context.load_cert_chain(settings.cert_file, settings.key_file, _refuse_pass_phrase)
         if settings.ca_file:
             context.load_verify_locations(settings.ca_file)
             context.verify_mode = ssl.CERT_REQUIRED
     except OSError as error:
         raise errors.ConfigurationError(reason=f"The TLS certificate, key or CA file cannot be used: {error.strerror or error}") from error
     return context
+
+
+def _refuse_pass_phrase() -> NoReturn:
+    """In place of OpenSSL, which would ask for it at the terminal."""
+    raise errors.ConfigurationError(reason="key_file has a pass phrase, which nobody could enter: take it away.")
 
 
 def url_of(listener: socket.socket, settings: ServerSettings) -> str:

@@ -41,6 +41,7 @@ def serve(load: Callable[[], Service], tallies: Tallies | None = None) -> int:
     """
     service = load()
     tls_context(service.settings)
+    service.accepted()
     raise_file_limit()
     os.umask(_UMASK)
     listener, side = bind(service.settings), bind_side(service.settings)
@@ -201,6 +202,7 @@ class Parent:
             service = self._load()
             check_reload(self._service.settings, service.settings)
             tls_context(service.settings)
+            service.accepted()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the new configuration, the old one goes on
             log_failed_reload(error)
             return

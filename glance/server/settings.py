@@ -20,9 +20,9 @@ class ServerSettings:
 
     ``workers`` 0 serves in one process. ``bind_port`` 0 lets the system pick; the log names the port. ``header_timeout`` is for a whole request
     head, ``client_socket_timeout`` for a pause within a body or an answer. Headers under ``single_header_prefixes`` may be spelled with ``_``
-    and come once; all other names with ``_`` are dropped. ``threads`` is the number of requests that a worker carries out at a time; of these
-    ``concurrent_calls`` are in the application at a time, if they do not stay long: 1 suits one that computes more than it waits. The service's
-    ``side`` is served at ``side_host`` and ``side_port``, None for nowhere.
+    and come once; all other names with ``_`` are dropped. ``single_fields`` (``HTTP_X_ROLES``) come once too. ``threads`` is the number of requests
+    that a worker carries out at a time; of these ``concurrent_calls`` are in the application at a time, if they do not stay long: 1 suits one that
+    computes more than it waits. The service's ``side`` is served at ``side_host`` and ``side_port``, None for nowhere.
     """
 
     name: str = "glance-api"
@@ -43,6 +43,7 @@ class ServerSettings:
     max_header_count: int = 256
     allow_conflicting_framing: bool = False
     single_header_prefixes: tuple[str, ...] = ()
+    single_fields: frozenset[str] = frozenset()
     drain_timeout: float = 300
     threads: int = 1000
     concurrent_calls: int | None = None
@@ -52,6 +53,8 @@ class ServerSettings:
     def __post_init__(self) -> None:
         if bool(self.cert_file) != bool(self.key_file):
             raise errors.ConfigurationError(reason=KEY_AND_CERTIFICATE)
+        if self.ca_file and not self.cert_file:
+            raise errors.ConfigurationError(reason="ca_file needs cert_file and key_file: only where TLS is spoken does a client show a certificate.")
         if not 0 < self.header_timeout <= 60:
             raise errors.ConfigurationError(reason="header_timeout must be more than 0 and at most 60 seconds")
         if self.client_socket_timeout <= 0 or self.keepalive_timeout <= 0:
@@ -85,6 +88,12 @@ class Service(Protocol):
     @property
     def observed(self) -> Callable[[WSGIEnvironment, int, float], None] | None:
         """Called after each answer, with the environ as the application left it, the status, and the seconds from its head to its end."""
+
+    def accepted(self) -> None:
+        """Called once nothing is wrong with it, in the process that loaded it: nothing of what it is to replace has changed so far.
+
+        Raises ConfigurationError where it is refused nevertheless; all is as before then, too.
+        """
 
     def started(self) -> None:
         """Called in each worker process, before its first request."""

@@ -100,7 +100,6 @@ class Worker:
     def run(self, ready: Callable[[], None] | None = None) -> int:
         """Serves, drains, and returns the exit status."""
         signals = SignalPipe(SIGNALS)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         eventlet.hubs.use_hub()
         self._generation.service.started()
         settings = self._generation.service.settings
@@ -180,7 +179,8 @@ class Worker:
             service = load()
             check_reload(self._generation.service.settings, service.settings)
             new = self._make_generation(service)
-            new.service.started()
+            service.accepted()
+            service.started()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the new configuration, the old one goes on
             log_failed_reload(error)
             return

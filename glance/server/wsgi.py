@@ -56,6 +56,7 @@ class Site:
             settings.max_header_count,
             settings.allow_conflicting_framing,
             tuple(prefix.lower() for prefix in settings.single_header_prefixes),
+            settings.single_fields,
         )
         self._environ: WSGIEnvironment = {
             "SCRIPT_NAME": "",

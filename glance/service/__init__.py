@@ -9,7 +9,6 @@ from glance.interfaces import Background, Inspector, Notifier, Policy, Registry,
 from glance.model.formats import Formats
 from glance.model.importing import METHODS
 from glance.model.protections import Protections
-from glance.model.quotas import Quotas
 from glance.service.leases import Leases
 from glance.tallies import Tallies
 
@@ -30,7 +29,7 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Services:
     """The collaborators of every use case, chosen by ``glance.bootstrap``. ``worker`` names the process that serves (``glance.worker``);
-    ``quotas`` are those that the registry keeps, None where it keeps none; ``tallies`` are for the metrics, None where nobody wants them."""
+    ``tallies`` are for the metrics, None where nobody wants them."""
 
     registry: Registry
     stores: Stores
@@ -48,5 +47,4 @@ class Services:
     import_methods: tuple[str, ...] = METHODS
     delayed_delete: bool = False
     protections: Protections | None = None
-    quotas: Quotas | None = None
     tallies: Tallies | None = None

@@ -11,27 +11,32 @@ from glance.model.image import Image
 from glance.service import Services
 
 #: What a check may name of an image, beside its properties; not where its data is.
-_ATTRIBUTES = tuple(field.name for field in fields(Image) if field.name not in {"properties", "locations"})
+ATTRIBUTES = tuple(field.name for field in fields(Image) if field.name not in {"properties", "locations"})
 
 
 def authorize(services: Services, ctx: RequestContext, rule: str, image: Image | None = None, member: str | None = None) -> None:
-    """Raises PolicyForbids unless the operator's policy allows ``rule``; its checks may name the image, or else the caller (spec-v2 7.4), and the
-    project that the image is shared with: ``member``, or the caller's own where it sees the image as a member.
+    """Raises PolicyForbids unless the operator's policy allows ``rule``, which is about the ``target`` of the other arguments.
 
     Raises ImageHidden in place of it where the policy does not even let the caller see the image (spec-v2 7.5).
     """
-    target: dict[str, object] = {"user_id": ctx.user, "project_id": ctx.project, "tenant": ctx.project, "owner": ctx.owner}
-    if image is not None:
-        target |= {**image.properties, **{name: getattr(image, name) for name in _ATTRIBUTES}}
-        target |= {"user_id": ctx.user, "project_id": image.owner, "tenant": image.owner, "image_id": image.id}
-        if member is None and image.visibility == visibility.SHARED and image.owner != ctx.owner:
-            member = ctx.owner
-    target |= {"member_id": member or "", "member": member or ""}
-    if services.policy.allows(rule, ctx, target):
+    about = target(ctx, image, member)
+    if services.policy.allows(rule, ctx, about):
         return
-    if image is not None and image.created_at is not None and not services.policy.allows("get_image", ctx, target):
+    if image is not None and not image.is_draft and not services.policy.allows("get_image", ctx, about):
         raise errors.ImageHidden(rule=rule, image_id=image.id)
     raise errors.PolicyForbids(rule=rule)
+
+
+def target(ctx: RequestContext, image: Image | None = None, member: str | None = None) -> dict[str, object]:
+    """What the checks of a rule may name: the image, or else the caller (spec-v2 7.4), and the project that the image is shared with: ``member``, or
+    the caller's own where it sees the image as a member."""
+    named: dict[str, object] = {"user_id": ctx.user, "project_id": ctx.project, "tenant": ctx.project, "owner": ctx.owner}
+    if image is not None:
+        named |= {**image.properties, **{name: getattr(image, name) for name in ATTRIBUTES}}
+        named |= {"user_id": ctx.user, "project_id": image.owner, "tenant": image.owner, "image_id": image.id}
+        if member is None and image.visibility == visibility.SHARED and image.owner != ctx.owner:
+            member = ctx.owner
+    return {**named, "member_id": member or "", "member": member or ""}
 
 
 def authorize_change(services: Services, ctx: RequestContext, rule: str, image: Image | None = None, member: str | None = None) -> None:

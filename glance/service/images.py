@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from glance import errors
 from glance.context import RequestContext
@@ -15,7 +16,7 @@ from glance.model.image import Image, ImageChanges, ImageQuery
 from glance.model.status import ACTIVE, DEACTIVATED, DELETED, MEASURED, PENDING_DELETE, QUEUED
 from glance.model.visibility import COMMUNITY, PUBLIC, SHARED
 from glance.service import Services, protections, readers
-from glance.service.authorize import authorize, authorize_change, check_may_change, check_not_hidden
+from glance.service.authorize import authorize, authorize_change, check_may_change, check_not_hidden, target
 from glance.service.data_sources import DataSource
 from glance.service.erasing import erase_condemned
 from glance.stream import refuse_longer
@@ -23,6 +24,8 @@ from glance.stream import refuse_longer
 FORMATS = frozenset({"disk_format", "container_format"})
 #: Visibilities that reach beyond a project, and the rules that allow them.
 PUBLISHING = {PUBLIC: "publicize_image", COMMUNITY: "communitize_image"}
+#: Images that one request looks through for those that the policy shows, and how many of them it reads at a time.
+MOST_LOOKED_AT, _AT_A_TIME = 10_000, 1_000
 
 
 def create(
@@ -42,7 +45,7 @@ def create(
     """
     wanted = draft.owner if ctx.is_admin else ctx.owner
     authorize_change(services, ctx, "add_image", replace(draft, owner=wanted))
-    _authorize_visibility(services, ctx, draft.visibility)
+    _authorize_visibility(services, ctx, draft.visibility, replace(draft, owner=wanted))
     draft = _completed(services, draft)
     if not ctx.is_admin:
         if strict and draft.owner not in {None, ctx.owner}:
@@ -77,11 +80,16 @@ def find(services: Services, ctx: RequestContext, image_id: str, *, strict: bool
 
 
 def list_page(services: Services, ctx: RequestContext, query: ImageQuery) -> Sequence[Image]:
-    """One page of the images that the caller may see."""
+    """One page of the images that the caller may see. Only the last page of a list is not full: clients of version 1 stop there. Raises
+    PolicyForbids, InvalidParameter, and LimitExceeded where the policy hides so many images that the page is not full in good time."""
     authorize(services, ctx, "get_images")
     if protections.hides(services, ctx, query.properties):
         return ()
-    return [protections.shown(services, ctx, image) for image in services.registry.images.list(ctx, query)]
+    if all(map(services.policy.is_default, ("get_images", "get_image"))):
+        found = services.registry.images.list(ctx, query)
+    else:
+        found = list(islice(_allowed_by_policy(services, ctx, query), query.limit))
+    return [protections.shown(services, ctx, image) for image in found]
 
 
 def update(
@@ -149,18 +157,15 @@ def delete(services: Services, ctx: RequestContext, image_id: str, *, strict: bo
             erase_condemned(services, image_id, location, ctx)
 
 
-def attach(services: Services, ctx: RequestContext, image_id: str, source: DataSource) -> Image:
-    """Gives a queued image the data of ``source``, and returns it with all its properties, those hidden from the caller too.
-
-    Raises NotQueued, ImageNotFound, PolicyForbids, and what the source raises.
-    """
+def attach(services: Services, ctx: RequestContext, image_id: str, source: DataSource) -> None:
+    """Gives a queued image the data of ``source``. Raises NotQueued, ImageNotFound, PolicyForbids, and what the source raises."""
     image = services.registry.images.get(ctx, image_id)
     if image.deleted:
         raise errors.ImageNotFound(image_id=image_id)
     source.check(services, ctx, image)
     if image.status != QUEUED:
         raise source.refusal(image)
-    return source.attach(services, ctx, image)
+    source.attach(services, ctx, image)
 
 
 def deactivate(services: Services, ctx: RequestContext, image_id: str) -> Image:
@@ -190,6 +195,21 @@ def untag(services: Services, ctx: RequestContext, image_id: str, name: str) -> 
     return protections.shown(services, ctx, _save(services, ctx, image_id, ImageChanges(untag=name)))
 
 
+def _allowed_by_policy(services: Services, ctx: RequestContext, query: ImageQuery) -> Iterator[Image]:
+    """The images of a list, beyond its page too, that the operator's own ``get_image`` lets the caller see. Raises as ``list_page`` does."""
+    looked_at = 0
+    while looked_at < MOST_LOOKED_AT:
+        found = services.registry.images.list(ctx, query)
+        for image in found:
+            if services.policy.allows("get_image", ctx, target(ctx, image)):
+                yield image
+        if query.limit is None or len(found) < query.limit:
+            return
+        looked_at += len(found)
+        query = replace(query, marker=found[-1].id, limit=max(query.limit, min(2 * query.limit, _AT_A_TIME)))
+    raise errors.LimitExceeded(reason=f"The list is too long to be searched for what you may see: {looked_at} images were not enough. Use filters.")
+
+
 def _switch(services: Services, ctx: RequestContext, image_id: str, rule: str, old: str, new: str) -> Image:
     image = find(services, ctx, image_id, strict=True)
     authorize_change(services, ctx, rule, image)
@@ -208,7 +228,7 @@ def _save(services: Services, ctx: RequestContext, image_id: str, changes: Image
     return image
 
 
-def _authorize_visibility(services: Services, ctx: RequestContext, wanted: str, image: Image | None = None) -> None:
+def _authorize_visibility(services: Services, ctx: RequestContext, wanted: str, image: Image) -> None:
     if wanted in PUBLISHING:
         authorize_change(services, ctx, PUBLISHING[wanted], image)
 
@@ -233,9 +253,11 @@ def _completed(services: Services, draft: Image) -> Image:
     return replace(draft, disk_format=disk, container_format=container)
 
 
-def _check_properties(services: Services, named: Mapping[str, str | None]) -> None:
-    if 0 <= services.limits.properties < len(named):
-        raise errors.PropertyQuotaExceeded(attempted=len(named), maximum=services.limits.properties)
+def _check_properties(services: Services, named: Mapping[str, str | None], before: int = 0) -> None:
+    """``before``: how many the image has, and may keep whatever the quota is (spec-v2 4.7)."""
+    maximum = services.limits.properties
+    if maximum >= 0 and max(maximum, before) < len(named):
+        raise errors.PropertyQuotaExceeded(attempted=len(named), maximum=maximum)
     properties.check(named.items())
 
 
@@ -260,6 +282,6 @@ def _allowed(services: Services, ctx: RequestContext, image: Image, changes: Ima
             # Only bare data are inspected, and only while they are stored.
             raise errors.AttributeForbidden(attribute="container_format")
     kept = {} if changes.purge else {name: value for name, value in image.properties.items() if name not in changes.dropped}
-    _check_properties(services, {**kept, **changes.properties})
+    _check_properties(services, {**kept, **changes.properties}, before=len(image.properties))
     _check_tags(services, changes.tags or ())
     return replace(changes, values=values)

@@ -10,27 +10,31 @@ from glance import errors
 from glance.context import RequestContext
 from glance.model.events import MemberCreated, MemberDeleted, MemberUpdated
 from glance.model.image import Image, Member, Membership, MemberStatus
-from glance.model.visibility import SHARED
+from glance.model.visibility import SHARED, may_share
 from glance.service import Services, readers
 from glance.service.authorize import authorize, authorize_change
 
 
 def list_members(services: Services, ctx: RequestContext, image_id: str, *, strict: bool = False) -> Sequence[Member]:
-    """The members of an image that the caller may see. Raises ImageNotFound, PolicyForbids, and where ``strict`` NotShared."""
-    image = services.registry.images.get(ctx, image_id) if strict else None
-    authorize(services, ctx, "get_members", image)
-    if image is not None:
+    """The members of an image that the caller may see. Raises ImageNotFound, PolicyForbids, and where ``strict`` (v2) NotShared.
+
+    In version 1 whoever sees the image may ask, as the member that it may be.
+    """
+    image = services.registry.images.get(ctx, image_id)
+    authorize(services, ctx, "get_members", image, None if strict else ctx.owner)
+    if strict:
         _check_shared(image)
     return services.registry.members.list(ctx, image_id)
 
 
 def share(services: Services, ctx: RequestContext, image_id: str, memberships: Sequence[Membership], *, replace: bool = False) -> None:
-    """Adds or changes members (v1); with ``replace`` these are all there are afterwards. Who may share the image, the registry knows.
+    """Adds or changes members (v1); with ``replace`` these are all there are afterwards.
 
     Raises NotAuthenticated, ImageNotFound, ShareForbidden, MemberQuotaExceeded, InvalidMember, PolicyForbids.
     """
-    authorize_change(services, ctx, "modify_member", member=ctx.owner)
+    image = services.registry.images.get(ctx, image_id)
     before = _shared(services, ctx, image_id)
+    authorize_change(services, ctx, "modify_member", _as_sharer(ctx, image, before), ctx.owner)
     services.registry.members.put(ctx, image_id, memberships, replace=replace, maximum=services.limits.members)
     after = _shared(services, ctx, image_id)
     for name, member in after.items():
@@ -59,6 +63,7 @@ def get_member(services: Services, ctx: RequestContext, image_id: str, member: s
     image = services.registry.images.get(ctx, image_id)
     found = next((one for one in services.registry.members.list(ctx, image_id) if one.member == member), None)
     if found is None:
+        authorize(services, ctx, "get_image", image)
         raise errors.MemberNotFound
     authorize(services, ctx, "get_member", image, member)
     return found
@@ -74,10 +79,11 @@ def answer(services: Services, ctx: RequestContext, image_id: str, member: str, 
 
 
 def unshare(services: Services, ctx: RequestContext, image_id: str, member: str, *, strict: bool = False) -> None:
-    """Removes one member; unless ``strict`` (v2) whoever may share the image can. Raises MemberNotFound, and as ``share`` does."""
-    image = services.registry.images.get(ctx, image_id) if strict else None
-    authorize_change(services, ctx, "delete_member", image, member)
+    """Removes one member. In version 1 a member that may share the image on may do so, too; not where ``strict`` (v2). Raises MemberNotFound, and as
+    ``share`` does."""
+    image = services.registry.images.get(ctx, image_id)
     before = _shared(services, ctx, image_id)
+    authorize_change(services, ctx, "delete_member", image if strict else _as_sharer(ctx, image, before), member)
     services.registry.members.remove(ctx, image_id, member)
     services.notifier.emit(ctx, _removed(before.get(member, Member(image_id, member))))
     readers.tell(services, ctx, image_id)
@@ -96,6 +102,16 @@ def _shared(services: Services, ctx: RequestContext, image_id: str) -> Mapping[s
     except errors.ImageNotFound:
         return {}
     return {one.member: one for one in members}
+
+
+def _as_sharer(ctx: RequestContext, image: Image, members: Mapping[str, Member]) -> Image:
+    """The image as policies see it where it is shared in version 1: a member that may share it on stands in for its owner. Raises ShareForbidden."""
+    if ctx.is_admin or ctx.owner is None:
+        return image
+    own = members.get(ctx.owner)
+    if not may_share(ctx, image, can_share=own is not None and own.can_share):
+        raise errors.ShareForbidden
+    return dataclasses.replace(image, owner=ctx.owner)
 
 
 def _removed(member: Member) -> MemberDeleted:

@@ -8,5 +8,5 @@ from glance.service import Services
 
 
 def used(services: Services, ctx: RequestContext) -> tuple[Usage, Quotas | None]:
-    """What the caller's images take, and may take; nothing and None where there are no quotas."""
-    return (Usage(), None) if services.quotas is None else (services.registry.images.usage(ctx), services.quotas)
+    """What the caller's images take, and may take; None where there are no quotas, or nobody knows the caller. Raises LimitsUnavailable."""
+    return (Usage(), None) if ctx.read_only else services.registry.images.usage(ctx)

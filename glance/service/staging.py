@@ -6,7 +6,6 @@ from glance import errors
 from glance.context import RequestContext
 from glance.interfaces import ByteSource
 from glance.model.events import ImageUpdated
-from glance.model.image import Image
 from glance.model.importing import GLANCE_DIRECT
 from glance.model.status import QUEUED
 from glance.service import Services, images
@@ -15,7 +14,7 @@ from glance.service.uploading import Uploading
 from glance.stream import read_chunks, refuse_longer
 
 
-def stage(services: Services, ctx: RequestContext, image_id: str, data: ByteSource, length: int | None) -> Image:
+def stage(services: Services, ctx: RequestContext, image_id: str, data: ByteSource, length: int | None) -> None:
     """Keeps ``data`` of a queued image, which may still lack its formats, in the staging store; ``length`` is None where the client does not say.
 
     Raises MethodUnavailable, ImageNotFound, PolicyForbids, ImageForbidden, NotQueued, ImageTooLarge, and as ``Uploading.stage`` does.
@@ -29,6 +28,4 @@ def stage(services: Services, ctx: RequestContext, image_id: str, data: ByteSour
         raise errors.NotQueued
     refuse_longer(length, services.limits.image_size)
     uploading = Uploading.begin(services, ctx, image, services.stores.staging, "queued", "uploading", length)
-    staged = uploading.stage(read_chunks(data, length), length)
-    services.notifier.emit(ctx, ImageUpdated(staged))
-    return staged
+    services.notifier.emit(ctx, ImageUpdated(uploading.stage(read_chunks(data, length), length)))

@@ -43,13 +43,13 @@ class Uploading:
         length: int | None = None,
     ) -> Uploading:
         """queued -> ``status``, and room for ``length`` bytes, or as many as the image is said to have, is reserved. Raises NotQueued,
-        ProjectQuotaExceeded."""
+        ProjectQuotaExceeded, LimitsUnavailable."""
         reserved = (image.size or 0) if length is None else length
         upload = Upload(image.id, uuid.uuid4().hex, target.name, services.worker(), on_failure, reserved)
-        held = services.registry.uploads.start(ctx, upload, status)
+        started = services.registry.uploads.start(ctx, upload, status)
         services.leases.hold(upload.attempt)
-        room = () if services.quotas is None else (Reservation(services.registry, upload),)
-        return cls(services, ctx, replace(image, status=held.status), target, upload, room)
+        room = (Reservation(services.registry, upload),) if started.limited else ()
+        return cls(services, ctx, replace(image, status=started.image.status), target, upload, room)
 
     def store(self, chunks: Iterator[bytes], length: int | None, *, match_format: bool = True) -> Image:
         """Stores ``chunks`` and activates the image, or leaves nothing behind: no bytes, and the image killed or queued.

@@ -270,13 +270,16 @@ class Glance:
         timeout: float = PATIENCE,
     ) -> Answer:
         """One request on a connection of its own; an iterator is sent chunked. Header values are sent as UTF-8."""
-        port = self.api_port if service == "api" else self.registry_port
-        connection = http.client.HTTPConnection(self.api_host, port, timeout=timeout)
+        connection = self.connection(service, timeout)
         encoded = {name: value.encode() for name, value in (headers or {}).items()}
         with contextlib.closing(connection):
             connection.request(method, path, body, encoded, encode_chunked=body is not None and not isinstance(body, bytes))
             response = connection.getresponse()
             return Answer(response.status, decoded(response.getheaders()), response.read())
+
+    def connection(self, service: Service, timeout: float) -> http.client.HTTPConnection:
+        """What requests to a service go through; one that speaks TLS needs another."""
+        return http.client.HTTPConnection(self.api_host, self.api_port if service == "api" else self.registry_port, timeout=timeout)
 
     def connect(self, timeout: float = PATIENCE) -> socket.socket:
         """A connection to glance-api."""

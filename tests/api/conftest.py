@@ -20,7 +20,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import pytest
 
 from glance.api.app import Composition, api_v1, api_v2, context, root, unauthenticated_context, version_list, version_negotiation
-from glance.api.settings import ApiSettings
+from glance.api.middleware.rate_limit import RateLimitFilter
+from glance.api.settings import ApiSettings, RateSettings
 from glance.interfaces import Registry
 from glance.service import Limits, Services
 from glance.testing.wire import Answer, decoded
@@ -102,11 +103,12 @@ class Sections:
         return {"apiversions": version_list, "apiv1app": api_v1, "apiv2app": api_v2}[name](global_conf)
 
 
-def pipeline(services: Services, settings: ApiSettings, *, trusted: bool) -> Composition:
+def pipeline(services: Services, settings: ApiSettings, *, trusted: bool, rates: RateSettings | None = None) -> Composition:
     """What the shipped paste file builds for the flavors "" and "trusted-auth"."""
     who = context({}) if trusted else unauthenticated_context({})
     applications = root(Sections(), {}, **{"/": "apiversions", "/v1": "apiv1app", "/v2": "apiv2app"})
-    return Composition(version_negotiation({})(who(applications)), services, settings)
+    limited = RateLimitFilter(applications, rates) if rates else applications
+    return Composition(version_negotiation({})(who(limited)), services, settings)
 
 
 def wsgi_sender(application: Composition) -> Send:

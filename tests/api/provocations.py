@@ -9,19 +9,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from keystoneauth1.adapter import Adapter
+from keystoneauth1.session import Session
 from sqlalchemy import Engine
 
 from glance import errors
 from glance.api.errors import Version
-from glance.api.settings import ApiSettings
+from glance.api.settings import ApiSettings, RateSettings
 from glance.context import RequestContext, unauthenticated
 from glance.db.engine import DatabaseSettings, make_engine
 from glance.db.registry import SqlRegistry
 from glance.errors import GlanceError
-from glance.interfaces import Location
+from glance.identity.limits import KeystoneLimits, LimitsSettings
+from glance.interfaces import Location, QuotaSource
 from glance.model.image import ImageChanges
 from glance.model.protections import Protections
-from glance.model.quotas import Quotas
+from glance.model.quotas import EqualQuotas, Quotas
 from glance.policies.engine import PolicyEngine
 from glance.registry.client import RegistryClientSettings, connect
 from glance.store.drivers.file import FileStore, FileStoreSettings
@@ -131,6 +134,9 @@ class Scene:
         path = self.api.images.parent / "policy.json"
         path.write_text(json.dumps(rules))
         return self.with_services(policy=PolicyEngine(path))
+
+    def with_rates(self, rates: RateSettings) -> Scene:
+        return replace(self, api=replace(self.api, send=wsgi_sender(pipeline(self.api.services, self.api.settings, trusted=True, rates=rates))))
 
     def classic(self) -> Scene:
         """The service where every role may act, so that only ownership decides."""
@@ -302,6 +308,12 @@ def _location_quota(scene: Scene) -> Answer:
     return answer
 
 
+def _once_too_often(scene: Scene) -> Answer:
+    limited = scene.with_rates(RateSettings("1/day"))
+    assert limited.send("GET", "/images").status == 200
+    return limited.send("GET", "/images")
+
+
 def _database_gone(scene: Scene) -> Answer:
     registry = SqlRegistry(make_engine(DatabaseSettings(connection="sqlite:////nowhere/glance.sqlite")))
     return scene.with_services(registry=registry).send("GET", "/images")
@@ -312,9 +324,15 @@ def _registry_gone(scene: Scene) -> Answer:
     return scene.with_services(registry=connect(RegistryClientSettings(port=port))).send("GET", "/images")
 
 
-def _limited(scene: Scene, quotas: Quotas) -> Scene:
+def _limited(scene: Scene, quotas: QuotaSource) -> Scene:
     """The same service with quotas."""
-    return scene.with_services(quotas=quotas, registry=SqlRegistry(scene.engine, quotas=quotas))
+    return scene.with_services(registry=SqlRegistry(scene.engine, quotas=quotas))
+
+
+def _keystone_gone(scene: Scene) -> Answer:
+    [port] = free_ports(1)
+    keystone = Adapter(Session(), endpoint_override=f"http://127.0.0.1:{port}/v3")
+    return _limited(scene, KeystoneLimits(keystone, LimitsSettings("an endpoint"))).create()
 
 
 #: error -> what happens in v1 and in v2.
@@ -435,8 +453,9 @@ PROVOCATIONS: dict[type[GlanceError], tuple[Entry, Entry]] = {
     errors.MemberQuotaExceeded: both(lambda scene: scene.share(scene.shared("P2"), "P3")),
     errors.TagQuotaExceeded: v2(lambda scene: scene.create(tags=["a", "b"]), v1="there are no tags"),
     errors.LocationQuotaExceeded: v2(_location_quota, v1="an image has one location"),
-    errors.ProjectQuotaExceeded: both(lambda scene: _limited(scene, Quotas(stored=1)).upload(scene.new())),
+    errors.ProjectQuotaExceeded: both(lambda scene: _limited(scene, EqualQuotas(Quotas(stored=1))).upload(scene.new())),
     errors.StreamTooLarge: both(lambda scene: scene.upload(scene.new(), BYTES * 200, Transfer_Encoding="chunked")),
+    errors.RateLimited: both(_once_too_often),
     errors.StorageFull: both(_failing(errors.StorageFull(store="file"))),
     errors.RangeNotSatisfiable: both(lambda scene: scene.read(scene.active(), Range="bytes=10-")),
     errors.Unavailable: never("what is not available has an error of its own"),
@@ -447,6 +466,7 @@ PROVOCATIONS: dict[type[GlanceError], tuple[Entry, Entry]] = {
     errors.DatabaseUnavailable: both(_database_gone),
     errors.SchemaOutdated: never("only /readyz tells it"),
     errors.IdentityUnavailable: never("no version has been reached yet: test_keystone_trouble.py"),
+    errors.LimitsUnavailable: both(_keystone_gone),
     errors.ConfigurationError: never("ends a program at its start"),
     errors.ConfigurationMissing: never("ends a program at its start"),
     errors.ConfigurationUnsafe: never("ends a program at its start"),

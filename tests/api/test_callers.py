@@ -137,11 +137,41 @@ def test_caller_when_identity_headers_are_forged_then_as_without_them(door: Door
 @pytest.mark.parametrize("kind", ["tokens", "http_basic"])
 def test_anonymous_when_allowed_then_reads_what_is_public_and_changes_nothing(make_api: MakeApi, tmp_path: Path, kind: str) -> None:
     door = open_door(make_api, tmp_path, kind, settings=ApiSettings(allow_anonymous_access=True))
-    public, private = door.caller("root").new(visibility="public"), door.caller("root").new(visibility="private")
+    root = door.caller("root")
+    public, private, community = (root.new(b"data", visibility=one) for one in ("public", "private", "community"))
 
-    assert [one["id"] for one in door.api.get("/v2/images")["images"]] == [public]
-    assert door.api.request("GET", f"/v2/images/{private}").status == 404
+    for query in ("", "?visibility=community", "?visibility=all"):
+        assert {one["id"] for one in door.api.get(f"/v2/images{query}")["images"]} <= {public}
+    for path in (f"/v2/images/{private}", f"/v2/images/{community}", f"/v2/images/{community}/file", f"/v1/images/{community}"):
+        assert door.api.request("GET", path).status == 404
+    assert door.api.request("GET", f"/v2/images/{public}/file").body == b"data"
     assert door.api.send_json("POST", "/v2/images", {}).status == 403
+    assert door.api.get("/v2/info/usage") == {"usage": {}}
+
+
+def test_caller_when_without_project_then_403_unless_administrator(make_api: MakeApi) -> None:
+    api = make_api(trusted=True)
+    nobodys = {"X-Identity-Status": "Confirmed", "X-User-Id": "alice"}
+
+    for path in ("/v1/images", "/v2/images"):
+        answer = replace(api, headers=nobodys).request("GET", path)
+        assert (answer.status, "not scoped to a project" in answer.text) == (403, True)
+        assert replace(api, headers={**nobodys, "X-Roles": "admin"}).request("GET", path).status == 200
+
+
+def test_caller_when_the_names_of_the_project_differ_then_400(make_api: MakeApi) -> None:
+    api = make_api(trusted=True)
+    alice = {"X-Identity-Status": "Confirmed", "X-User-Id": "alice", "X-Tenant-Id": "web"}
+
+    assert replace(api, headers={**alice, "X-Project-Id": "web"}).request("GET", "/v2/images").status == 200
+    answer = replace(api, headers={**alice, "X-Project-Id": "db"}).request("GET", "/v2/images")
+    assert (answer.status, "X-Tenant-Id and X-Project-Id differ" in answer.text) == (400, True)
+
+
+def test_caller_when_images_belong_to_users_then_needs_no_project(make_api: MakeApi) -> None:
+    api = make_api(trusted=True, settings=ApiSettings(owner_is_project=False))
+
+    assert replace(api, headers={"X-Identity-Status": "Confirmed", "X-User-Id": "alice"}).request("GET", "/v2/images").status == 200
 
 
 # Tokens

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from sqlalchemy import Engine
 
-from glance.api.errors import STATUSES, Version, status_of
+from glance.api.errors import NEVER_SENT, STATUSES, Version, status_of
 from glance.api.settings import ApiSettings
 from glance.context import RequestContext
 from glance.errors import GlanceError, every_error
@@ -48,6 +48,10 @@ def test_error_when_provoked_then_its_status_and_sentence(
 def test_provocations_then_every_error_has_an_entry_in_both_versions() -> None:
     assert set(PROVOCATIONS) == set(every_error())
     assert all(entry.reason for entries in PROVOCATIONS.values() for entry in entries if isinstance(entry, Never))
+
+
+def test_errors_that_are_never_sent_then_none_is_provoked() -> None:
+    assert NEVER_SENT.isdisjoint((version, error.code) for error, version, _ in CASES.values())
 
 
 def test_statuses_then_every_row_is_met() -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from glance import errors
+from glance.api.settings import ApiSettings
 from glance.api.v1 import routes as v1
 from glance.api.v2 import routes as v2
 from glance.context import RequestContext
 from glance.interfaces import Registry
-from glance.model.image import ImageQuery
+from glance.model.image import Image, ImageQuery
 from glance.policies.engine import PolicyEngine
 from glance.policies.rules import RULES
 from glance.service import Services, image_data, images, locations, members, stores
@@ -65,14 +66,14 @@ def refusing(directory: Path, rules: Mapping[str, str]) -> PolicyEngine:
 
 
 class Asked(PolicyEngine):
-    """The defaults, and which rules were asked for."""
+    """The defaults, and which rules were asked for, each with what it was asked about."""
 
     def __init__(self) -> None:
         super().__init__(None)
-        self.names: set[str] = set()
+        self.about: dict[str, str] = {}
 
     def allows(self, rule: str, ctx: RequestContext, target: Mapping[str, object]) -> bool:
-        self.names.add(rule)
+        self.about[rule] = "image" if "image_id" in target else "caller"
         return super().allows(rule, ctx, target)
 
 
@@ -112,7 +113,7 @@ def test_locations_when_the_policy_refuses_then_none_is_shown(scene: Scene, tmp_
     assert locations.visible(closed, ADMIN, image) == ()
 
 
-def test_rules_then_every_one_is_asked_for_by_a_use_case(scene: Scene) -> None:
+def test_rules_then_every_one_is_asked_for_by_a_use_case_about_what_the_table_says(scene: Scene) -> None:
     policy = Asked()
     watched = replace(scene, services=replace(scene.services, policy=policy))
     for call in CALLS.values():
@@ -121,7 +122,7 @@ def test_rules_then_every_one_is_asked_for_by_a_use_case(scene: Scene) -> None:
     for visibility in ("public", "community"):
         images.create(watched.services, ADMIN, replace(draft, visibility=visibility))
 
-    assert policy.names == {rule.name for rule in RULES} - OF_CALLERS
+    assert policy.about == {rule.name: rule.about for rule in RULES if rule.name not in OF_CALLERS}
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,171 @@ def test_image_when_the_policy_hides_it_then_version_2_answers_as_for_an_unknown
         assert answers[0].text.replace(image_id, unknown) == answers[1].text
     assert auditor.request("DELETE", f"/v2/images/{image_id}").status == 403
     assert mine.request("HEAD", f"/v1/images/{image_id}").status == 403
+
+
+#: Hides what is classified from all but auditors.
+CLASSIFIED = {"get_image": "role:auditor or not 'yes':%(classified)s"}
+
+
+def test_lists_when_the_policy_hides_an_image_then_leave_it_out(make_api: MakeApi, tmp_path: Path) -> None:
+    api = make_api(trusted=True, policy=refusing(tmp_path, CLASSIFIED))
+    mine, auditor = api.as_caller("P1"), api.as_caller("P1", "member,auditor")
+    first, hidden, last = mine.new(name="first"), mine.new(name="hidden", classified="yes"), mine.new(name="last")
+
+    assert mine.request("GET", f"/v2/images/{hidden}").status == 404
+    for caller, seen in ((mine, ["last", "first"]), (auditor, ["last", "hidden", "first"])):
+        for path in ("/v1/images", "/v1/images/detail", "/v2/images"):
+            assert [image["name"] for image in caller.get(path)["images"]] == seen
+    assert ([image["id"] for image in mine.get(f"/v1/images?marker={last}&limit=2")["images"]]) == [first]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 25])
+def test_pages_when_the_policy_hides_images_then_only_the_last_is_not_full_and_none_names_them(make_api: MakeApi, tmp_path: Path, size: int) -> None:
+    api = make_api(trusted=True, policy=refusing(tmp_path, CLASSIFIED)).as_caller("P1")
+    classified = [False, True, True, True, True, False, False, True, False, True]
+    made = [api.new(**({"classified": "yes"} if hidden else {})) for hidden in classified]
+    seen = [image_id for image_id, hidden in zip(made, classified, strict=True) if not hidden][::-1]
+
+    for path in ("/v1/images", "/v1/images/detail"):
+        # As clients of version 1 do: until a page is not full, from the last image that it shows.
+        found = page = [image["id"] for image in api.get(f"{path}?limit={size}")["images"]]
+        while len(page) == size:
+            page = [image["id"] for image in api.get(f"{path}?limit={size}&marker={page[-1]}")["images"]]
+            found = [*found, *page]
+        assert found == seen
+
+    document = api.get(f"/v2/images?limit={size}")
+    found = [image["id"] for image in document["images"]]
+    while "next" in document:
+        assert document["next"] == f"/v2/images?limit={size}&marker={found[-1]}"
+        document = api.get(document["next"])
+        found += [image["id"] for image in document["images"]]
+    assert found == seen
+
+
+class Endless:
+    """A registry with a list that has no end, of images whose names are their numbers."""
+
+    def __init__(self) -> None:
+        self.images = self
+        self.listed = 0
+
+    def list(self, ctx: RequestContext, query: ImageQuery) -> Sequence[Image]:
+        assert query.limit is not None
+        assert query.marker == (str(self.listed) if self.listed else None)
+        numbers = range(self.listed + 1, self.listed + 1 + query.limit)
+        self.listed += query.limit
+        return [replace(DRAFT, id=str(number), name=str(number)) for number in numbers]
+
+
+@pytest.mark.parametrize(("limit", "read"), [(1, 7), (2, 14)])
+def test_list_when_the_policy_hides_images_then_no_more_are_read_than_it_takes(scene: Scene, tmp_path: Path, limit: int, read: int) -> None:
+    endless = Endless()
+    policy = refusing(tmp_path, {"get_image": "'5':%(name)s or '9':%(name)s"})
+    services = replace(scene.services, registry=endless, policy=policy)  # type: ignore[arg-type]
+
+    assert [image.id for image in images.list_page(services, ADMIN, ImageQuery(limit=limit))] == ["5", "9"][:limit]
+    assert endless.listed == read
+
+
+@pytest.mark.parametrize("limit", [2, 25, 1000])
+def test_list_when_the_policy_hides_images_without_end_then_is_given_up(scene: Scene, tmp_path: Path, limit: int) -> None:
+    endless = Endless()
+    services = replace(scene.services, registry=endless, policy=refusing(tmp_path, {"get_image": "'5':%(name)s"}))  # type: ignore[arg-type]
+
+    with pytest.raises(errors.LimitExceeded, match="Use filters"):
+        images.list_page(services, ADMIN, ImageQuery(limit=limit))
+    assert images.MOST_LOOKED_AT <= endless.listed < images.MOST_LOOKED_AT + 1000
+
+
+@pytest.mark.parametrize(
+    ("rules", "listed", "seen"),
+    [
+        ({"default": "role:auditor", "get_images": ""}, 200, 0),
+        ({"get_images": ""}, 200, 0),
+        ({"get_images": "", "get_image": "role:x"}, 200, 1),
+        ({}, 403, 0),
+    ],
+)
+def test_list_when_it_is_open_to_more_than_images_are_then_shows_what_the_policy_lets_be_seen(
+    make_api: MakeApi, tmp_path: Path, rules: dict[str, str], listed: int, seen: int
+) -> None:
+    path = tmp_path / "rules.json"
+    path.write_text(json.dumps(rules))
+    api = make_api(trusted=True, policy=PolicyEngine(path, classic="default" in rules))
+    api.as_caller("P2", "admin,auditor").new(visibility="public")
+
+    answer = api.as_caller("P1", "x").request("GET", "/v2/images")
+
+    assert answer.status == listed
+    assert len(answer.json["images"] if listed == 200 else ()) == seen
+
+
+def test_list_when_no_file_decides_then_the_policy_is_not_asked_about_each_image(scene: Scene) -> None:
+    policy = Asked()
+    watched = replace(scene, services=replace(scene.services, policy=policy))
+    watched.queued()
+    policy.about.clear()
+
+    assert len(images.list_page(watched.services, replace(ADMIN, project="owner"), ImageQuery())) == 1
+    assert policy.about == {"get_images": "caller"}
+
+
+def test_publishing_when_a_check_names_the_image_then_it_counts_at_its_creation_too(make_api: MakeApi, tmp_path: Path) -> None:
+    open_ = "not 'secret':%(classification)s and project_id:%(owner)s"
+    api = make_api(trusted=True, policy=refusing(tmp_path, {"publicize_image": open_, "communitize_image": open_})).as_caller("P1")
+
+    for visibility in ("public", "community"):
+        secret, plain = ({"visibility": visibility, "classification": one} for one in ("secret", "none"))
+        assert [api.send_json("POST", "/v2/images", document).status for document in (secret, plain)] == [403, 201]
+        change = [{"op": "replace", "path": "/visibility", "value": visibility}]
+        assert [api.patch(api.new(classification=one), change).status for one in ("secret", "none")] == [403, 200]
+    headers = {"x-image-meta-is_public": "True", "x-image-meta-property-classification": "secret"}
+    assert api.request("POST", "/v1/images", headers).status == 403
+
+
+def test_publishing_when_the_administrator_has_a_role_of_another_name_then_allowed(make_api: MakeApi) -> None:
+    api = make_api(trusted=True, settings=ApiSettings(admin_role="boss")).as_caller("P1", "boss")
+
+    assert api.send_json("POST", "/v2/images", {"visibility": "public"}).status == 201
+
+
+SECRET = "not 'secret':%(classification)s"
+
+
+def test_sharing_when_a_check_names_the_image_then_it_counts_in_version_1_too(make_api: MakeApi, tmp_path: Path) -> None:
+    owner = make_api(trusted=True, policy=PolicyEngine(None)).as_caller("P1")
+    ruled = make_api(trusted=True, policy=refusing(tmp_path, dict.fromkeys(("modify_member", "get_members", "delete_member"), SECRET)))
+    for classification, statuses in (("secret", [403, 403, 403, 403]), ("none", [204, 204, 200, 204])):
+        path = f"/v1/images/{owner.new(classification=classification)}/members"
+        assert owner.request("PUT", f"{path}/P2").status == 204
+        assert [
+            ruled.as_caller("P1").request("PUT", f"{path}/P3").status,
+            ruled.as_caller("P1").send_json("PUT", path, {"memberships": [{"member_id": "P2"}]}).status,
+            ruled.as_caller("P1").request("GET", path).status,
+            ruled.as_caller("P1").request("DELETE", f"{path}/P2").status,
+        ] == statuses
+
+
+def test_sharing_when_a_member_may_share_on_then_it_stands_in_for_the_owner(make_api: MakeApi, tmp_path: Path) -> None:
+    plain = make_api(trusted=True)
+    ruled = make_api(trusted=True, policy=refusing(tmp_path, dict.fromkeys(("modify_member", "delete_member"), f"owner:%(owner)s and {SECRET}")))
+    for classification, by_rules in (("secret", [403, 403]), ("none", [204, 204])):
+        owner = plain.as_caller("P1")
+        path = f"/v1/images/{owner.new(classification=classification)}/members"
+        for member, can_share in (("P2", True), ("P3", False)):
+            assert owner.send_json("PUT", f"{path}/{member}", {"member": {"can_share": can_share}}).status == 204
+        for api, expected in ((plain, [204, 204]), (ruled, by_rules)):
+            sharing, not_sharing = api.as_caller("P2"), api.as_caller("P3")
+            assert [sharing.request(method, f"{path}/P4").status for method in ("PUT", "DELETE")] == expected
+            assert [not_sharing.request(method, f"{path}/P4").status for method in ("PUT", "DELETE")] == [404, 404]
+            assert not_sharing.get(path) == {"members": [{"member_id": "P3", "can_share": False}]}
+
+
+def test_members_when_somebody_elses_image_is_public_then_version_1_shows_none(shared_api: Api) -> None:
+    image_id = shared_api.as_caller("P1", "admin").new(visibility="public")
+
+    assert shared_api.as_caller("P2").get(f"/v1/images/{image_id}/members") == {"members": []}
 
 
 def test_checks_then_may_name_what_an_image_has(make_api: MakeApi, tmp_path: Path) -> None:

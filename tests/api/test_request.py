@@ -7,7 +7,10 @@ import io
 import pytest
 
 from glance import errors
-from glance.api.request import JSON_LIMIT, Request
+from glance.api.request import SETTINGS, Request
+from glance.api.settings import ApiSettings
+
+LIMIT = 100
 
 
 class Trickle(io.RawIOBase):
@@ -28,7 +31,7 @@ class NothingComes(io.RawIOBase):
 
 
 def request(source: io.RawIOBase, **framing: str) -> Request:
-    return Request({"REQUEST_METHOD": "PUT", "wsgi.input": source, **framing})
+    return Request({"REQUEST_METHOD": "PUT", "wsgi.input": source, SETTINGS: ApiSettings(max_json_body_size=LIMIT), **framing})
 
 
 @pytest.mark.parametrize("framing", [{"CONTENT_LENGTH": "14"}, {"HTTP_TRANSFER_ENCODING": "chunked"}], ids=["length", "chunked"])
@@ -48,9 +51,9 @@ def test_json_when_it_breaks_off_then_the_client_is_told_so() -> None:
 
 def test_json_when_it_is_announced_too_long_then_refused_unread() -> None:
     with pytest.raises(errors.LimitExceeded):
-        request(NothingComes(), CONTENT_LENGTH=str(JSON_LIMIT + 1)).json_document()
+        request(NothingComes(), CONTENT_LENGTH=str(LIMIT + 1)).json_document()
 
 
 def test_json_when_it_grows_too_long_then_refused() -> None:
     with pytest.raises(errors.LimitExceeded):
-        request(io.BytesIO(b" " * (JSON_LIMIT + 1)), HTTP_TRANSFER_ENCODING="chunked").json_document()  # type: ignore[arg-type]
+        request(io.BytesIO(b" " * (LIMIT + 1)), HTTP_TRANSFER_ENCODING="chunked").json_document()  # type: ignore[arg-type]

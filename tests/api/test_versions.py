@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from oslo_middleware import RequestId
 
-from glance.api.app import Composition, api_v1, unauthenticated_context, version_negotiation
+from glance.api.app import Composition, api_v1, unauthenticated_context, version_list, version_negotiation
 from glance.api.settings import ApiSettings
 from tests.api.conftest import Api, wsgi_sender
 from tests.copies import several_stores
@@ -107,7 +108,14 @@ def test_answer_when_of_the_api_then_it_has_a_request_id_and_takes_over_a_plain_
     hostile = api.request("GET", "/v1/images", {"X-Openstack-Request-Id": "a b%0a\x1b[31m"}).header("X-Openstack-Request-Id")
     assert str(hostile).startswith("req-")
     assert api.request("GET", "/v1/images", {"X-Openstack-Request-Id": "r" * 65}).status == 431
-    assert api.request("GET", "/versions").header("X-Openstack-Request-Id") is None
+    assert api.request("GET", "/versions", {"X-Openstack-Request-Id": own}).header("X-Openstack-Request-Id") == own
+
+
+def test_answer_when_a_filter_of_the_operator_gives_another_request_id_then_ours_alone(make_api: Callable[..., Api]) -> None:
+    api = make_api()
+    send = wsgi_sender(Composition(RequestId(version_list({})), api.services, api.settings))
+    answer = send("GET", "/versions", {"X-Openstack-Request-Id": "req-own"}, None)
+    assert [value for name, value in answer.headers if name.lower() == "x-openstack-request-id"] == ["req-own"]
 
 
 def test_path_when_it_is_not_utf8_then_400(api: Api) -> None:

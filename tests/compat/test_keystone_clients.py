@@ -75,6 +75,33 @@ def test_glance_when_the_password_is_wrong_then_says_so(terminals: tuple[Termina
     assert "The request you have made requires authentication" in wrong.refusal("glance", "image-list")
 
 
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_clients_when_a_token_of_keystone_is_given_then_work_as_its_user(
+    keystone_glance: Glance, keystone_server: KeystoneServer, alice: User, tmp_path: Path, version: str
+) -> None:
+    token = keystone_server.token(alice)
+    terminal = Terminal(tmp_path, {"OS_IMAGE_URL": keystone_glance.url, "OS_AUTH_TOKEN": token, "OS_IMAGE_API_VERSION": version})
+
+    made = properties(terminal.output("glance", "image-create", *RAW, "--name", "by-token"))
+
+    assert made["owner"] == alice.project
+    openstack = Terminal(tmp_path, {"OS_AUTH_TYPE": "v3token", "OS_AUTH_URL": keystone_server.url, "OS_TOKEN": token, "OS_PROJECT_ID": alice.project})
+    assert made["id"] in openstack.output("openstack", "image", "list", "-f", "value", "-c", "ID")
+
+
+def test_clients_with_an_application_credential_then_work_as_its_user(
+    keystone_server: KeystoneServer, keystone_glance: Glance, alice: User, tmp_path: Path
+) -> None:
+    key, secret = keystone_server.application_credential(alice)
+    credential = {"OS_APPLICATION_CREDENTIAL_ID": key, "OS_APPLICATION_CREDENTIAL_SECRET": secret}
+    openstack = Terminal(tmp_path, {"OS_AUTH_TYPE": "v3applicationcredential", "OS_AUTH_URL": keystone_server.url, **credential})
+    # This one knows no such credentials, only their tokens.
+    glance = Terminal(tmp_path, {"OS_IMAGE_URL": keystone_glance.url, "OS_AUTH_TOKEN": keystone_server.token_of_credential((key, secret))})
+
+    assert openstack.output("openstack", "image", "create", *RAW, "by-credential", "-f", "value", "-c", "owner").strip() == alice.project
+    assert properties(glance.output("glance", "image-create", *RAW, "--name", "by-credential"))["owner"] == alice.project
+
+
 def test_openstacksdk_with_clouds_yaml_then_images_are_made_shared_accepted_and_read(
     terminals: tuple[Terminal, Terminal], keystone_server: KeystoneServer, alice: User, bob: User, tmp_path: Path
 ) -> None:

@@ -20,12 +20,23 @@ class Memcached:
         self.address = f"127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
-        command = [str(shutil.which("memcached")), "-l", "127.0.0.1", "-p", str(self.port), "-m", "16", "-u", getpass.getuser()]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-        wait_until(self._answers, "memcached to answer")
+        self._start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._kill()
+
+    def restart(self) -> None:
+        """Ends it as a crash would, and starts it again: it has forgotten all, and its clients' connections are broken."""
+        self._kill()
+        self._start()
+
+    def _start(self) -> None:
+        command = [str(shutil.which("memcached")), "-l", "127.0.0.1", "-p", str(self.port), "-m", "16", "-u", getpass.getuser()]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        wait_until(self._answers, "memcached to answer")
+
+    def _kill(self) -> None:
         self._process.kill()
         self._process.wait()
 
@@ -38,8 +49,15 @@ class Memcached:
 
     def count(self) -> int:
         """How many values it holds."""
+        return self._statistic("curr_items")
+
+    def connections(self) -> int:
+        """How many connections it has, with the one that asks and those that it listens on."""
+        return self._statistic("curr_connections")
+
+    def _statistic(self, name: str) -> int:
         lines = self.ask("stats").splitlines()
-        return next(int(line.split()[2]) for line in lines if line.startswith("STAT curr_items "))
+        return next(int(line.split()[2]) for line in lines if line.startswith(f"STAT {name} "))
 
     def _answers(self) -> bool:
         try:

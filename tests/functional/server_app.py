@@ -29,6 +29,9 @@ class Service:
 
     side = observed = None
 
+    def accepted(self) -> None:
+        LOG.info("accepted in %d", os.getpid())
+
     def started(self) -> None:
         if self.fails_to_start:
             raise errors.ConfigurationError(reason="cannot start on purpose")

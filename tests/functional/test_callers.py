@@ -202,6 +202,12 @@ def test_api_when_it_asks_nobody_and_an_address_is_given_then_warns_and_serves_t
     assert "of 0.0.0.0 is the administrator." in (glance.directory / "log" / "api.log").read_text()
 
 
+def test_api_when_it_believes_headers_and_others_reach_it_then_warns(start: Callable[..., Glance]) -> None:
+    glance = start("trusted-auth", lambda glance: glance.add_options("api", {"DEFAULT": {"bind_host": "0.0.0.0"}}))
+
+    assert "of 0.0.0.0 is whom the headers say: see that only the proxy does." in (glance.directory / "log" / "api.log").read_text()
+
+
 def test_api_when_it_asks_who_calls_and_has_no_address_then_everybody_reaches_it_and_no_reload_lets_them_in(start: Callable[..., Glance]) -> None:
     glance = start("tokens", without_address)
     log = glance.directory / "log" / "api.log"

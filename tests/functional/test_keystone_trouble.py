@@ -95,4 +95,5 @@ def test_cache_then_a_token_is_checked_once_until_it_is_forgotten(fresh_glance: 
 
         assert ask(glance, token).status == 401
     assert ask(glance, token).status == 401  # the cache is gone
+    assert ask(glance, keystone_server.token(keystone_server.user("member"))).status == 200  # and nobody needs it
     assert "memcache-secret" not in (glance.directory / "log/api.log").read_text()

@@ -22,7 +22,7 @@ PROTECTIONS = (
 
 def test_quota_when_fifty_uploads_race_then_as_many_as_fit_and_nothing_stays_reserved(fresh_glance: Callable[..., Glance]) -> None:
     limits = {"DEFAULT": {"user_storage_quota": "7KB", "project_image_quota": RACING}}
-    glance = fresh_glance(flavor="trusted-auth", api_options=limits, registry_options=limits)
+    glance = fresh_glance(flavor="trusted-auth", registry_options=limits)
     body = b'{"disk_format": "raw", "container_format": "bare"}'
     ids = [glance.request("POST", "/v2/images", JSON, body).json["id"] for _ in range(RACING)]
 

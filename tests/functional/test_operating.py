@@ -13,6 +13,7 @@ import pytest
 
 from glance.testing.servers import free_ports
 from tests.compat.real_clients import PROGRAMS
+from tests.functional.memcached import Memcached
 from tests.keystone_server import KeystoneServer
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,8 @@ def here(script: str, directory: Path) -> str:
     script = script.replace("setup --dir /srv/glance", f"setup --dir /srv/glance --api-port {api} --registry-port {registry}")
     wait = f"until curl --silent --output /dev/null http://127.0.0.1:{api}/versions; do sleep 0.1; done"
     script = re.sub(r"^(glance-control .* start .*)$", rf"\1\n{wait}", script, flags=re.MULTILINE)
-    return script.replace("/srv/glance", str(directory)).replace("9292", str(api)).replace("9293", str(metrics))
+    ports = {"9292": str(api), "9191": str(registry), "9293": str(metrics)}
+    return re.sub(r"\b(9292|9191|9293)\b", lambda found: ports[found[0]], script.replace("/srv/glance", str(directory)))
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,7 @@ def here(script: str, directory: Path) -> str:
         ("Tokens", ['{"images":[]', "| ID ", "alice  web"]),
         ("Users with passwords", ['{"images":[]', "| ID "]),
         ("Metrics", ["[+]registry ok", "[+]store ok", "readyz check passed", 'glance_build_info{version="', 'route="other"']),
+        ("Certificates for the registry", ['{"images":[]', "OKRefused without a certificate"]),
     ],
 )
 def test_commands_of_the_section_when_typed_then_the_clients_are_answered(tmp_path: Path, heading: str, outputs: list[str]) -> None:
@@ -61,6 +64,26 @@ def test_commands_about_keystone_when_typed_then_the_clients_are_answered(tmp_pa
 
         check_typed(script, tmp_path, variables, ["| url          | http://127.0.0.1:", "Start the service with:", "| ID "])
     assert install == "pip install 'glance[keystone]'"
+
+
+def test_commands_about_rates_when_typed_then_requests_beyond_them_are_refused(tmp_path: Path) -> None:
+    install, _, script = commands("How many requests").partition("\n")
+    again = script.splitlines()[-1].replace("--fail", "--silent --include")
+    with Memcached() as memcached:
+        few = script.replace("1000/minute; 50/second", "2/day").replace("127.0.0.1:11211", memcached.address)
+
+        check_typed(f"{few}\n{again}\n{again}", tmp_path, {}, ["HTTP/1.1 200 OK", "HTTP/1.1 429 Too Many Requests", "Retry-After: 86"])
+    assert install == "pip install 'glance[rate-limits]'"
+
+
+def test_commands_about_limits_in_keystone_when_typed_then_the_project_is_told_them(tmp_path: Path) -> None:
+    (tmp_path / "keystone").mkdir()
+    with KeystoneServer(tmp_path / "keystone") as keystone:
+        variables = {**keystone.administrator, "GLANCE_PASSWORD": "glance-secret"}
+        _install, _, service = commands("Users of keystone").partition("\n")
+        limits = ['"image_size_total":{"usage":0,"limit":100000}', '"image_count_total":{"usage":0,"limit":1000}']
+
+        check_typed(f"{service}\n{commands('Limits in keystone')}", tmp_path, variables, limits)
 
 
 def check_typed(script: str, tmp_path: Path, variables: Mapping[str, str], outputs: list[str]) -> None:

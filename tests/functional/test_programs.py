@@ -207,17 +207,36 @@ def test_server_when_told_to_reload_then_reads_its_file_anew(conf: Callable[...,
     assert child.poll() is None
 
 
-@pytest.mark.parametrize("wrong", ["debug = perhaps", "backlog = 0", "log_file = /dev/null/x.log"])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_server_when_told_to_reload_before_it_serves_then_does_so_once_it_does(
+    conf: Callable[..., Path], start: Callable[..., subprocess.Popen[str]], tmp_path: Path, workers: int
+) -> None:
+    log = tmp_path / "registry.log"
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        lines = (f"workers = {workers}", f"bind_port = {port}", f"log_file = {log}")
+        child = start("glance-registry", conf(*lines))
+        eventually(log.exists, "the log of a server that waits for its address")
+        conf(*lines, "registry_shared_secret = new")
+        child.send_signal(signal.SIGHUP)
+
+    eventually(lambda: status(port, "/images") == 401, "the new secret to count")
+    assert "onfiguration reloaded" in log.read_text()
+    assert child.poll() is None
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("wrong", ["debug = perhaps", "backlog = 0", "log_file = /dev/null/x.log", "bind_port = 1", "cert_file = /x\nkey_file = /x"])
 def test_server_when_it_cannot_reload_then_goes_on_as_before(
-    conf: Callable[..., Path], start: Callable[..., subprocess.Popen[str]], tmp_path: Path, wrong: str
+    conf: Callable[..., Path], start: Callable[..., subprocess.Popen[str]], tmp_path: Path, wrong: str, workers: int
 ) -> None:
     port, log = free_port(), tmp_path / "registry.log"
-    lines = (f"bind_port = {port}", f"log_file = {log}")
-    child = start("glance-registry", conf(*lines))
+    lines = (f"workers = {workers}", f"bind_port = {port}")
+    child = start("glance-registry", conf(*lines, f"log_file = {log}"))
     eventually(lambda: status(port, "/images") == 200, "the registry to answer")
 
     moved = tmp_path / "moved.log"
-    conf(f"bind_port = {port}", f"log_file = {moved}", wrong)
+    conf(*lines, f"log_file = {moved}", wrong)
     child.send_signal(signal.SIGHUP)
 
     eventually(lambda: "The configuration was not reloaded" in log.read_text(), "the refusal to be logged")

@@ -9,7 +9,6 @@ sources in ``tests/unit/test_egress.py``.
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +24,7 @@ from glance.testing.wire import Answer
 from tests.certificates import Certificate, certificate
 from tests.http_front import Front, Handler
 from tests.running import running
+from tests.spellings import spellings
 from tests.swift_server import SwiftServer
 
 __all__ = ["certificate"]
@@ -70,16 +70,6 @@ formatter = line
 [formatter_line]
 format = %(asctime)s %(levelname)s [%(name)s] %(message)s
 """
-
-
-def spellings(secret: str) -> set[bytes]:
-    """A secret as it may stand in a file: as it is, in URLs, in hexadecimal digits, and in Base64 at each of its three positions."""
-    raw = secret.encode()
-    found = {raw, quote(secret, safe="").encode(), raw.hex().encode()}
-    for before in range(3):
-        encoded = b64encode(bytes(before) + raw)
-        found.add(encoded[math.ceil(before * 4 / 3) : (before + len(raw)) * 4 // 3])
-    return found
 
 
 @dataclass

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from glance.api.settings import ApiSettings
 from glance.db.registry import SqlRegistry
+from glance.policies.engine import PolicyEngine
 from tests.api.conftest import DATA, Api, pipeline, wsgi_sender
 from tests.services import make_services
 from tests.statements import counted
@@ -78,7 +79,8 @@ def walked(engine: Engine) -> Iterator[Walk]:
 
 @pytest.fixture
 def api(tmp_path: Path, engine: Engine) -> Api:
-    services, settings = make_services(tmp_path, SqlRegistry(engine)), ApiSettings()
+    policy = PolicyEngine(None, clock=lambda: 0.0)  # however slow the machine is, the second after which it looks at its files never ends
+    services, settings = make_services(tmp_path, SqlRegistry(engine), policy=policy), ApiSettings()
     return Api(services, settings, tmp_path / "images", wsgi_sender(pipeline(services, settings, trusted=False)), {})
 
 

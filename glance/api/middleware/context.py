@@ -6,33 +6,46 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-import webob
-
 from glance import errors
 from glance.api.errors import respond
-from glance.api.request import CONTEXT, Request
-from glance.context import PLAIN_REQUEST_ID, REQUEST_ID, Identity, RequestContext, implied_roles, new_request_id, split_roles, unauthenticated
+from glance.api.request import CONTEXT, ID, Request
+from glance.context import Identity, RequestContext, implied_roles, split_roles, unauthenticated
 
 _ADMINISTRATOR = unauthenticated()
 
-_OF_CALLERS = ("USER", "PROJECT", "DOMAIN", "USER_DOMAIN", "PROJECT_DOMAIN")
-_OF_SERVICES = tuple(f"SERVICE_{one}" for one in _OF_CALLERS)
+#: What headers name twice, as X-User-Id and X-User-Name, and for a service that passes a request on as X-Service-User-Id and so on.
+_NAMED = ("USER", "PROJECT", "DOMAIN", "USER_DOMAIN", "PROJECT_DOMAIN")
 #: Headers of a request that say who asks, in every spelling that there has been (S20): keys of its environ.
 IDENTITY_HEADERS = frozenset(
-    f"HTTP_X_{name}"
-    for name in (
-        *(f"{one}_{part}" for one in (*_OF_CALLERS, *_OF_SERVICES) for part in ("ID", "NAME")),
-        *("USER", "TENANT", "TENANT_ID", "TENANT_NAME", "ROLE", "ROLES", "SERVICE_ROLES", "IDENTITY_STATUS", "SERVICE_IDENTITY_STATUS"),
-        *("IS_ADMIN_PROJECT", "SERVICE_CATALOG", "AUTHORIZATION", "SYSTEM_SCOPE"),
-    )
+    {
+        *(f"HTTP_X_{name}_ID" for name in _NAMED),
+        *(f"HTTP_X_{name}_NAME" for name in _NAMED),
+        *(f"HTTP_X_SERVICE_{name}_ID" for name in _NAMED),
+        *(f"HTTP_X_SERVICE_{name}_NAME" for name in _NAMED),
+        "HTTP_X_USER",
+        "HTTP_X_TENANT",
+        "HTTP_X_TENANT_ID",
+        "HTTP_X_TENANT_NAME",
+        "HTTP_X_ROLE",
+        "HTTP_X_ROLES",
+        "HTTP_X_SERVICE_ROLES",
+        "HTTP_X_IDENTITY_STATUS",
+        "HTTP_X_SERVICE_IDENTITY_STATUS",
+        "HTTP_X_IS_ADMIN_PROJECT",
+        "HTTP_X_SERVICE_CATALOG",
+        "HTTP_X_AUTHORIZATION",
+        "HTTP_X_SYSTEM_SCOPE",
+        "HTTP_OPENSTACK_SYSTEM_SCOPE",
+    }
 )
 
 
-class UnauthenticatedContextFilter:
-    """Without identity service: whoever reaches the API is its administrator. Identity headers are taken away.
+#: In the environ of a request whose token keystonemiddleware has checked: keystone has named all roles, those that they include too (spec-v2 7.1).
+_CHECKED_BY_KEYSTONE = "keystone.token_info"
 
-    Every answer carries a request id; a client's own is taken over when it is short and plain.
-    """
+
+class UnauthenticatedContextFilter:
+    """Without identity service: whoever reaches the API is its administrator. Identity headers are taken away."""
 
     #: Whether something in front has written the identity headers.
     believes_headers = False
@@ -44,26 +57,17 @@ class UnauthenticatedContextFilter:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
-        asked = request.headers.get(REQUEST_ID, "")
-        too_long = len(asked) > request.settings.max_request_id_length
-        request_id = asked if PLAIN_REQUEST_ID.fullmatch(asked) and not too_long else new_request_id()
-
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            return start_response(status, [*headers, (REQUEST_ID, request_id)], exc_info)
-
-        if too_long:
-            return webob.Response(status=431, text="The request id is too long.\n", content_type="text/plain")(environ, start)
         if not self.believes_headers:
             for name in IDENTITY_HEADERS & environ.keys():
                 del environ[name]
         try:
-            environ[CONTEXT] = replace(self.caller(request), request_id=request_id)
+            environ[CONTEXT] = replace(self.caller(request), request_id=environ[ID])
         except errors.GlanceError as error:
             answer = respond(error)
             if self.challenge and isinstance(error, errors.NotAuthenticated):
                 answer.headers["WWW-Authenticate"] = self.challenge
-            return answer(environ, start)
-        return self._application(environ, start)
+            return answer(environ, start_response)
+        return self._application(environ, start_response)
 
     def caller(self, request: Request) -> RequestContext:  # noqa: ARG002
         """Who asks."""
@@ -76,7 +80,7 @@ class ContextFilter(UnauthenticatedContextFilter):
     believes_headers = True
 
     def caller(self, request: Request) -> RequestContext:
-        """Raises NotAuthenticated where nobody is confirmed and anonymous reading is off."""
+        """Raises NotAuthenticated where nobody is confirmed and anonymous reading is off, TokenUnscoped for whoever would own nothing."""
         settings = request.settings
         identity = self.identity(request)
         if identity is None:
@@ -92,6 +96,8 @@ class ContextFilter(UnauthenticatedContextFilter):
             service_roles=identity.service_roles,
         )
         is_admin = settings.admin_role.lower() in caller.roles or request.services.policy.allows("context_is_admin", caller, {})
+        if caller.owner is None and not is_admin:
+            raise errors.TokenUnscoped
         return replace(caller, is_admin=is_admin)
 
     def identity(self, request: Request) -> Identity | None:
@@ -99,13 +105,22 @@ class ContextFilter(UnauthenticatedContextFilter):
         headers = request.headers
         if headers.get("X-Identity-Status") != "Confirmed":
             return None
+        roles = split_roles(headers.get("X-Roles", ""))
         return Identity(
             user=request.header_text("X-User-Id"),
-            project=request.header_text("X-Tenant-Id") or request.header_text("X-Project-Id"),
-            roles=implied_roles(split_roles(headers.get("X-Roles", "")) or ("member",)),
+            project=_project(request),
+            roles=roles if _CHECKED_BY_KEYSTONE in request.environ else implied_roles(roles or ("member",)),
             service_roles=split_roles(headers.get("X-Service-Roles", "")),
             auth_token=presented_token(request),
         )
+
+
+def _project(request: Request) -> str | None:
+    """The project under either of its names. Raises InvalidHeader where they differ: a proxy has written one, and left the client's other."""
+    tenant, project = request.header_text("X-Tenant-Id"), request.header_text("X-Project-Id")
+    if tenant and project and tenant != project:
+        raise errors.InvalidHeader(header="X-Tenant-Id and X-Project-Id differ")
+    return tenant or project
 
 
 def presented_token(request: Request) -> str | None:

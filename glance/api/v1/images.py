@@ -17,14 +17,14 @@ from glance.service.data_sources import Body, Copied, DataSource, External, NoBy
 
 def index(request: Request) -> webob.Response:
     """GET /images: a page of images, a few fields each."""
-    page = images.list_page(request.services, request.ctx, _query(request))
-    return json_response({"images": [headers.brief(request, image) for image in page]})
+    found = images.list_page(request.services, request.ctx, _query(request))
+    return json_response({"images": [headers.brief(request, image) for image in found]})
 
 
 def detail(request: Request) -> webob.Response:
     """GET /images/detail: a page of images with all fields."""
-    page = images.list_page(request.services, request.ctx, _query(request))
-    return json_response({"images": [headers.full(request, image) for image in page]})
+    found = images.list_page(request.services, request.ctx, _query(request))
+    return json_response({"images": [headers.full(request, image) for image in found]})
 
 
 def show(request: Request, image_id: str) -> webob.Response:

@@ -69,7 +69,9 @@ def download(request: Request, image_id: str) -> webob.Response:
 def _store(request: Request) -> str | None:
     """The store that a client chooses. Raises StoreUnknown for another name, but where the site offers no choice: clients send one there, too."""
     name = unquote(request.headers.get(STORE_HEADER, ""))
-    if name and request.services.stores.several:
+    if not name:
+        return None
+    if request.services.stores.several:
         return stores.chosen(request.services, name)
     return name if name in request.services.stores.names else None
 

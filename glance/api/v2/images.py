@@ -19,14 +19,14 @@ def index(request: Request) -> webob.Response:
     """GET /images: a page of images, and the path of the next one where this one is full."""
     pairs = request.query_pairs
     wanted = query.parse(pairs, request.settings)
-    page = images.list_page(request.services, request.ctx, wanted)
+    found = images.list_page(request.services, request.ctx, wanted)
     document = {
-        "images": [_view(request, image) for image in page],
+        "images": [_view(request, image) for image in found],
         "first": query.link(pairs),
         "schema": "/v2/schemas/images",
     }
-    if page and len(page) == wanted.limit:
-        document["next"] = query.link(pairs, marker=page[-1].id)
+    if found and len(found) == wanted.limit:
+        document["next"] = query.link(pairs, marker=found[-1].id)
     return json_response(document)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from glance import errors
 from glance.api.data import DATA_TYPE
 from glance.api.errors import status_of
-from glance.api.request import JSON_LIMIT, Request
+from glance.api.request import Request
 from glance.api.routing import Handler, Table
 from glance.api.v2 import locations, patch, query, schemas
 from glance.api.v2.schemas import Schema
@@ -30,7 +30,7 @@ PATH_PARAMETERS = {
     "store": "Name of a store.",
 }
 #: What every request may meet.
-ALWAYS = (errors.Invalid, errors.NotAuthenticated, errors.PolicyForbids, errors.Unavailable)
+ALWAYS = (errors.Invalid, errors.NotAuthenticated, errors.PolicyForbids, errors.RateLimited, errors.Unavailable)
 _IMAGE = (errors.ImageNotFound,)
 _CHANGE = (*_IMAGE, errors.ReadOnlyContext, errors.ImageForbidden, errors.StatusConflict)
 _BODY = (errors.BodyMalformed, errors.ClientDisconnected, errors.LimitExceeded)
@@ -70,7 +70,7 @@ _PATCHES = {patch.V21: "changes", patch.V20: "changes_2_0"}
 
 #: By module and name of the handler.
 OPERATIONS: dict[str, Operation] = {
-    "images.index": Operation({200: "images"}, parameters=_FILTERS),
+    "images.index": Operation({200: "images"}, parameters=_FILTERS, raises=(errors.LimitExceeded,)),
     "images.create": Operation({201: "image"}, {JSON: "new_image"}, raises=(*_BODY, errors.OwnerForbidden, errors.ImageExists)),
     "images.show": Operation({200: "image"}, raises=_IMAGE),
     "images.update": Operation({200: "image"}, _PATCHES, raises=(*_CHANGE, *_BODY, errors.Conflict, errors.ContentTypeUnsupported)),
@@ -112,12 +112,13 @@ OPERATIONS: dict[str, Operation] = {
 
 def document(table: Table, request: Request) -> Schema:
     """The document of the service that ``request`` reached, with its own formats and custom properties."""
+    most = request.settings.max_json_body_size
     return {
         "openapi": "3.1.1",
         "info": {
             "title": "Image API",
             "version": NEWEST[0].removeprefix("v"),
-            "description": f"Images of virtual machines: their metadata and data. A JSON body has at most {JSON_LIMIT} bytes.",
+            "description": f"Images of virtual machines: their metadata and data. A JSON body has at most {most} bytes.",
         },
         "servers": [{"url": f"{request.root_url}/v2"}],
         "security": [{}, {"token": []}],

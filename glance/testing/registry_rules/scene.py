@@ -21,6 +21,8 @@ Advance = Callable[[float], None]
 
 ADMIN = RequestContext(roles=("admin",), is_admin=True)
 NOBODY = RequestContext(roles=("member",))
+#: Whom nobody knows, where such callers may read.
+ANONYMOUS = RequestContext(read_only=True)
 
 
 def of_project(project: str, *, is_admin: bool = False) -> RequestContext:

@@ -35,8 +35,9 @@ class UploadRules(Scene):
         image = create(registry)
         upload = upload_of(image.id, on_failure="queued")
         advance(5)
-        saving = registry.uploads.start(ALICE, upload)
-        assert saving.status == "saving"
+        started = registry.uploads.start(ALICE, upload)
+        saving = started.image
+        assert (saving.status, started.limited) == ("saving", False)
         assert saving == registry.images.get(ALICE, image.id)
         assert saving.updated_at != image.updated_at
         assert list(registry.uploads.leases()) == [(upload, False)]
@@ -83,7 +84,7 @@ class UploadRules(Scene):
             image = create(registry)
             uploads = [upload_of(image.id), upload_of(image.id)]
             results = at_once(*[partial(registry.uploads.start, ALICE, upload) for upload in uploads])
-            assert kinds(results) == ["Image", "NotQueued"]
+            assert kinds(results) == ["NotQueued", "Started"]
             winner = uploads[0] if isinstance(results[1], errors.NotQueued) else uploads[1]
             assert (winner, False) in registry.uploads.leases()
             assert registry.uploads.finish(ALICE, image.id, winner.attempt, stored(image.id)).status == "active"
@@ -161,9 +162,9 @@ class UploadRules(Scene):
                 partial(registry.uploads.start, ADMIN, upload),
                 partial(registry.images.delete, ADMIN, image.id),
             )
-            assert kinds(results) in (["Image", "Image"], ["Image", "NotQueued"])
+            assert kinds(results) in (["Image", "Started"], ["Image", "NotQueued"])
             assert registry.images.get(ADMIN, image.id).status == "deleted"
-            assert ((upload, False) in registry.uploads.leases()) == (kinds(results) == ["Image", "Image"])
+            assert ((upload, False) in registry.uploads.leases()) == (kinds(results) == ["Image", "Started"])
 
     def test_finish_when_taken_over_at_once_lets_one_win(self, registry: Registry) -> None:
         for _ in range(10):

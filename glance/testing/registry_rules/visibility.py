@@ -12,14 +12,14 @@ from glance.interfaces import Registry
 from glance.model import visibility
 from glance.model.image import Image, ImageChanges, ImageQuery, MemberStatus, Scope
 from glance.testing.registry_rules.lists import LONG_AGO
-from glance.testing.registry_rules.scene import ADMIN, ALICE, BOB, NOBODY, Scene, create, of_project, share
+from glance.testing.registry_rules.scene import ADMIN, ALICE, ANONYMOUS, BOB, NOBODY, Scene, create, of_project, share
 
 OWNERS = (None, "alice", "bob")
 VISIBILITIES = ("public", "private", "shared", "community")
 MEMBER_STATUSES: tuple[MemberStatus, ...] = ("pending", "accepted", "rejected")
 #: No membership, one of each status, one that may share the image on, and one that has ended.
 MEMBERSHIPS = ("none", *MEMBER_STATUSES, "sharing", "ended")
-CALLERS = (ALICE, BOB, NOBODY, ADMIN, of_project("alice", is_admin=True), of_project("bob", is_admin=True))
+CALLERS = (ALICE, BOB, NOBODY, ANONYMOUS, ADMIN, of_project("alice", is_admin=True), of_project("bob", is_admin=True))
 SCOPES: tuple[Scope, ...] = ("default", "private", "all", "accessible", "everything")
 #: No filter, and all that have to do with who sees what.
 FILTERS = (

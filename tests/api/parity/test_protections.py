@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from glance import errors
 from glance.config import protections
+from glance.context import RequestContext
+from glance.model.image import ImageChanges
 from glance.policies.engine import PolicyEngine
+from glance.service import images
 from tests.api.conftest import Api
 from tests.api.parity.clients import CLIENTS, Client, Refused
 
@@ -25,6 +30,8 @@ RULES = {
     "^(?!other)": ("!", "!", "!", "!"),
     ".*": ("admin", "member", "member", "admin"),
 }
+
+CALLER = RequestContext(user="u", project="P1", roles=("member", "reader", "trusted"))
 
 
 def written(rules: dict[str, tuple[str, ...]]) -> str:
@@ -159,14 +166,24 @@ def test_change_when_a_property_is_hidden_then_it_stays_and_setting_it_is_creati
     assert operator.show(image_id).properties == {"billing_code": "77", "note_a": "new"}
 
 
-def test_name_when_it_has_another_case_or_other_characters_then_patterns_take_it_as_it_is(make_api: Callable[..., Api]) -> None:
+def test_name_when_it_has_other_characters_then_patterns_take_it_as_it_is(make_api: Callable[..., Api]) -> None:
     api = make_api(trusted=True, protections=protections.parse(written(RULES))).as_caller("P1")
     image_id = api.new(**{"a.b#c": "1"})
 
     assert api.patch(image_id, [{"op": "replace", "path": "/a.b#c", "value": "2"}]).status == 403
-    assert api.patch(image_id, [{"op": "add", "path": "/FREE", "value": "2"}]).status == 403
-    assert api.patch(image_id, [{"op": "add", "path": "/Other_x_", "value": "2"}]).status == 403
     assert api.get(f"/v2/images/{image_id}")["a.b#c"] == "1"
+
+
+def test_name_when_version_1_would_show_it_as_a_protected_one_then_it_is_protected_too(make_api: Callable[..., Api]) -> None:
+    api = make_api(trusted=True, protections=protections.parse(written(RULES)))
+    member, operator = api.as_caller("P1"), api.as_caller("P1", "member,operator")
+    image_id = operator.new(billing_code="100")
+
+    statuses = [member.patch(image_id, [{"op": "add", "path": f"/{name}", "value": "0"}]).status for name in ("BILLING_CODE", "Other", "FREE")]
+
+    assert statuses == [403, 403, 200]
+    told = operator.request("HEAD", f"/v1/images/{image_id}").headers
+    assert [value for name, value in told if name.lower() == "x-image-meta-property-billing_code"] == ["100"]
 
 
 def test_patch_when_a_property_is_hidden_then_it_is_as_if_it_were_not_there(make_api: Callable[..., Api]) -> None:
@@ -198,6 +215,19 @@ def test_property_when_protections_name_policies_then_these_decide(ruled: Api) -
     assert member.get(f"/v2/images/{image_id}")["t_x"] == "1"
     assert [one.patch(image_id, [{"op": "replace", "path": "/t_x", "value": "2"}]).status for one in (member, trusted)] == [403, 200]
     assert trusted.patch(image_id, [{"op": "remove", "path": "/t_x"}]).status == 403
+
+
+@pytest.mark.parametrize("text", ["{}", "default: ''"])
+def test_property_when_the_rule_of_its_protection_goes_then_refused(ruled: Api, tmp_path: Path, text: str) -> None:
+    trusted = ruled.as_caller("P1", "member,trusted")
+    image_id = trusted.new(t_x="1")
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(text)
+    changed = replace(ruled.services, policy=PolicyEngine(policy))
+
+    with pytest.raises(errors.PropertyProtected):
+        images.update(changed, CALLER, image_id, ImageChanges(properties={"t_x": "2"}))
+    assert images.get(changed, CALLER, image_id).properties == {"t_x": "1"}
 
 
 def test_policy_of_an_image_when_it_names_a_property_that_the_caller_must_not_read_then_it_still_counts(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from glance.api.settings import ApiSettings
 from glance.context import RequestContext
 from glance.db.registry import SqlRegistry
 from glance.model.image import Image
-from glance.model.quotas import Quotas, Usage
+from glance.model.quotas import EqualQuotas, Quotas, Usage
 from glance.service import Services, images, staging
 from glance.service.data_sources import Body
 from glance.service.recovery import recover
@@ -36,8 +35,7 @@ def serve(tmp_path: Path, engine: Engine) -> Callable[..., Services]:
     """Makes a service with quotas; all of one test have the same database and the same stores."""
 
     def make(**limits: int) -> Services:
-        quotas = Quotas(**limits)
-        return make_services(tmp_path, SqlRegistry(engine, quotas=quotas), quotas=quotas)
+        return make_services(tmp_path, SqlRegistry(engine, quotas=EqualQuotas(Quotas(**limits)) if limits else None))
 
     return make
 
@@ -63,6 +61,10 @@ def new(services: Services) -> str:
     return images.create(services, P1, Image("", owner="P1", disk_format="raw", container_format="bare")).id
 
 
+def used(services: Services) -> Usage:
+    return services.registry.images.usage(P1)[0]
+
+
 def files(services: Services, tmp_path: Path) -> list[Path]:
     return [path for directory in ("images", "staging") for path in (tmp_path / directory).glob("**/*") if path.is_file()]
 
@@ -72,12 +74,12 @@ def test_upload_when_it_does_not_fit_then_413_and_nothing_is_kept(client: Client
     first, second = client.create("one"), client.create("two")
     client.upload(first, b"123456")
 
-    with pytest.raises(Refused, match=r"Image exceeds the storage quota: all of the project would be 11, and may be 10\.") as caught:
+    with pytest.raises(Refused, match=r"Image exceeds the storage quota of the project: 11, and 10 is the most\.") as caught:
         client.upload(second, b"12345", headers)
 
     assert caught.value.status == 413
     services = client.api.services
-    assert services.registry.images.usage(P1) == Usage(images=2, stored=6)
+    assert used(services) == Usage(images=2, stored=6)
     assert services.registry.uploads.leases() == []
     assert [path.name for path in client.api.images.glob("**/*") if path.is_file()] == [first]
     client.as_caller("P2").upload(client.as_caller("P2").create("theirs"), b"1234567890", headers)
@@ -95,7 +97,7 @@ def test_image_when_the_project_has_as_many_as_it_may_then_413(client: Client) -
     for name in ("one", "two", "three"):
         client.create(name)
 
-    with pytest.raises(Refused, match="Image exceeds the image quota: all of the project would be 4, and may be 3") as caught:
+    with pytest.raises(Refused, match="Image exceeds the image quota of the project: 4, and 3 is the most") as caught:
         client.create("four")
     assert caught.value.status == 413
     client.as_caller("P2").create("theirs")
@@ -128,7 +130,7 @@ def test_upload_when_its_size_is_unknown_then_stopped_as_soon_as_there_is_no_roo
         images.attach(services, P1, new(services), Body(source, None, on_failure="queued"))
 
     assert source.given == 11 * MIB  # pieces of a MiB
-    assert services.registry.images.usage(P1) == Usage(images=1)
+    assert used(services) == Usage(images=1)
     assert files(services, tmp_path) == []
 
 
@@ -142,8 +144,8 @@ def test_stage_when_it_does_not_fit_then_413_and_it_does_not_count_as_stored(
     assert api.request("PUT", f"/v2/images/{first}/stage", DATA, b"123456").status == 204
     answer = api.request("PUT", f"/v2/images/{second}/stage", CHUNKED, b"12345")
 
-    assert (answer.status, "the staging quota: all of the project would be 11, and may be 10" in answer.text) == (413, True)
-    assert services.registry.images.usage(P1) == Usage(images=2, uploading=1, staged=6)
+    assert (answer.status, "the staging quota of the project: 11, and 10 is the most" in answer.text) == (413, True)
+    assert used(services) == Usage(images=2, uploading=1, staged=6)
 
 
 def test_usage_then_says_what_a_project_takes_and_may_take(serve: Callable[..., Services], reach: Callable[[Services], Api]) -> None:
@@ -173,7 +175,7 @@ def test_reservation_when_the_process_dies_then_ends_with_its_recovery(serve: Ca
 
     assert recover(services, lambda worker: True) == 1
 
-    assert services.registry.images.usage(P1) == Usage(images=2)
+    assert used(services) == Usage(images=2)
     images.attach(services, P1, other, Body(io.BytesIO(bytes(10)), 10))
 
 
@@ -181,7 +183,7 @@ def test_room_when_an_upload_is_shorter_than_what_was_reserved_ahead_then_comes_
     services = serve(stored=100 * MIB)
     images.attach(services, P1, new(services), Body(io.BytesIO(b"12345"), None))
 
-    assert services.registry.images.usage(P1) == Usage(images=1, stored=5)
+    assert used(services) == Usage(images=1, stored=5)
 
 
 @pytest.mark.parametrize("length", [10, None], ids=["known", "unknown"])
@@ -199,7 +201,7 @@ def test_quota_when_fifty_uploads_race_then_never_exceeded_and_nothing_stays_res
 
     stored = [one for one in found if isinstance(one, str)]
     assert kinds(found) == ["ProjectQuotaExceeded"] * 43 + ["str"] * 7
-    assert services.registry.images.usage(P1) == Usage(images=50, stored=70)
+    assert used(services) == Usage(images=50, stored=70)
     assert services.registry.uploads.leases() == []
     assert sorted(path.name for path in files(services, tmp_path)) == sorted(stored)
 
@@ -210,13 +212,13 @@ def test_quota_when_fifty_stages_race_then_never_exceeded(serve: Callable[..., S
 
     found = at_once(*(partial(staging.stage, services, P1, image_id, io.BytesIO(bytes(10)), 10) for image_id in queued))
 
-    assert kinds(found) == ["Image"] * 7 + ["ProjectQuotaExceeded"] * 43
-    assert services.registry.images.usage(P1) == Usage(images=50, uploading=7, staged=70)
+    assert kinds(found) == ["NoneType"] * 7 + ["ProjectQuotaExceeded"] * 43
+    assert used(services) == Usage(images=50, uploading=7, staged=70)
     assert services.registry.uploads.leases() == []
 
 
 def test_service_without_quotas_then_never_asks_for_room(serve: Callable[..., Services]) -> None:
-    services = replace(serve(), quotas=None)
+    services = serve()
     image = services.registry.images.get(P1, new(services))
 
     assert Uploading.begin(services, P1, image, services.stores.get("file"), "queued").room == ()

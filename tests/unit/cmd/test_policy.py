@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,7 +43,7 @@ def test_list_then_every_rule_with_its_check_and_where_it_comes_from(run: Manage
 
     lines = output.splitlines()
     assert (status, len(lines)) == (0, len(RULES) + 1)
-    assert '"publicize_image": "role:admin"  # default' in lines
+    assert '"publicize_image": "is_admin:True"  # default' in lines
     assert f'"delete_image": "role:cleaner"  # {tmp_path}/policy.yaml' in lines
     assert f'"ours": "(role:a or role:b)"  # {tmp_path}/policy.yaml' in lines
     assert f'"add_image": ""  # {tmp_path}/policy.d/more.yaml' in lines
@@ -54,7 +55,7 @@ def test_list_when_defaults_are_classic_then_shows_what_the_rule_default_decides
     lines = run("policy", "list")[1].splitlines()
 
     assert [line for line in lines if "rule:default" in line] == [f'"{rule.name}": "rule:default"  # default' for rule in RULES if rule.classic]
-    assert '"publicize_image": "role:admin"  # default' in lines
+    assert '"publicize_image": "is_admin:True"  # default' in lines
 
 
 @pytest.mark.parametrize(
@@ -71,20 +72,45 @@ def test_list_when_defaults_are_classic_then_shows_what_the_rule_default_decides
         ("get_image --project p --target owner=q --target visibility=public", True),
         ("modify_member --project p --target owner=q --target member_id=p", True),
         ("modify_member --project p", False),
+        ("get_members --project p --target owner=q", True),
+        ("get_members --project p --target owner=q --target visibility=private", False),
+        ("get_member --project p --target owner=q --target member=r", False),
+        ("by_id --target image_id=1", True),
+        ("by_kept_name --user alice --target user_id=bob", False),
         ("by_user --user alice", True),
         ("by_user --user bob", False),
         ("by_service --service-roles x,service", True),
         ("by_service", False),
         ("by_property --target colour=red=ish", True),
+        ("get_images", False),
+        ("get_images --target visibility=shared", False),
+        ("stores_info_detail --project p --target owner=q", True),
+        ("context_is_admin --project p", False),
     ],
 )
 def test_check_then_answers_as_the_service_would(run: Manage, tmp_path: Path, words: str, allowed: bool) -> None:
-    rules = ('"by_user": "user_id:alice"', '"by_service": "service_roles:service"', '"by_property": "\'red=ish\':%(colour)s"')
-    (tmp_path / "policy.yaml").write_text("\n".join(rules))
+    rules = {
+        "by_id": "'1':%(id)s",
+        "by_kept_name": "'bob':%(user_id)s",
+        "by_user": "user_id:alice",
+        "by_service": "service_roles:service",
+        "by_property": "'red=ish':%(colour)s",
+        "get_images": "'shared':%(visibility)s",
+        "stores_info_detail": "owner:%(owner)s",
+        "context_is_admin": "role:admin or owner:%(owner)s",
+    }
+    (tmp_path / "policy.yaml").write_text(json.dumps(rules))
 
     status, output, _ = run("policy", "check", *words.split())
 
     assert (status, " is allowed to " in output, " is refused to " in output) == ((0, True, False) if allowed else (3, False, True))
+
+
+@pytest.mark.parametrize(("words", "status"), [("--user u --project p", 0), ("--user u --target owner=u", 0), ("--user u --target owner=p", 3)])
+def test_check_when_images_belong_to_users_then_the_user_counts(run: Manage, tmp_path: Path, words: str, status: int) -> None:
+    (tmp_path / "glance-api.conf").write_text("[DEFAULT]\nowner_is_tenant = False\n")
+
+    assert run("policy", "check", "delete_image", *words.split())[0] == status
 
 
 def test_check_then_prints_who_asked_and_what_decides(run: Manage, tmp_path: Path) -> None:
@@ -102,8 +128,10 @@ def test_check_then_prints_who_asked_and_what_decides(run: Manage, tmp_path: Pat
     ]
 
 
-def test_check_when_the_rule_is_unknown_then_says_that_default_decides(run: Manage) -> None:
-    assert "yes  rule upload_imgae (no such rule: default decides)" in run("policy", "check", "upload_imgae")[1]
+def test_check_when_there_is_no_such_rule_then_an_error(run: Manage) -> None:
+    message = "ERROR: There is no policy rule upload_imgae; glance-manage policy list shows all.\n"
+
+    assert run("policy", "check", "upload_imgae") == (1, "", message)
 
 
 def test_check_when_the_file_cannot_be_used_then_says_so(run: Manage, tmp_path: Path) -> None:

@@ -129,6 +129,7 @@ def test_options_when_no_token_could_be_checked_then_the_start_is_refused(load: 
     ("head", "refused"),
     [
         ("registry_shared_secret = s\nbind_host = 0.0.0.0", False),
+        ("bind_host = 0.0.0.0\nca_file = ca.pem", False),
         ("bind_host = 127.0.0.1", False),
         ("", False),
         ("bind_host = 0.0.0.0", True),

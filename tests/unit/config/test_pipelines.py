@@ -144,6 +144,25 @@ paste.filter_factory = glance.api.middleware.context:UnauthenticatedContextMiddl
 paste.filter_factory = osprofiler.web:WsgiMiddleware.factory
 """
 
+#: A composite whose applications are pipelines of their own.
+TWO_APIS = """\
+[composite:glance-api]
+paste.composite_factory = glance.api:root_app_factory
+/v1: first
+/v2: second
+[pipeline:first]
+pipeline = {first} apiv1app
+[pipeline:second]
+pipeline = {second} apiv2app
+[app:apiv1app]
+paste.app_factory = glance.api.v1.router:API.factory
+[app:apiv2app]
+paste.app_factory = glance.api.v2.router:API.factory
+[filter:context]
+paste.filter_factory = glance.api.middleware.context:ContextMiddleware.factory
+[filter:authtoken]
+paste.filter_factory = {module}:authenticating
+"""
 
 SHIPPED_API = (pipelines.SHIPPED / "glance-api-paste.ini").read_text()
 
@@ -220,6 +239,13 @@ def test_api_pipeline_of_2011_to_2012_then_only_those_without_authentication_tru
     assert found == {expected}
 
 
+def test_flavor_when_indented_lines_follow_it_then_refused_without_telling_them(load: Load) -> None:
+    with pytest.raises(errors.ConfigurationError, match="flavor goes on in the next line") as refused:
+        load(PIKE_API, flavor="\n[keystone_authtoken]\npassword = SENT")
+
+    assert "SENT" not in refused.value.message
+
+
 @pytest.mark.parametrize("flavor", [None, "trusted-auth+cachemanagement"])
 def test_api_pipeline_of_2017_then_loads(load: Load, flavor: str | None) -> None:
     assert callable(load(PIKE_API, flavor=flavor))
@@ -277,6 +303,22 @@ def test_shipped_api_pipelines_then_load(load: Load, flavor: str | None) -> None
 )
 def test_pipeline_then_says_whether_it_makes_everybody_the_administrator(read: Load, text: str, flavor: str | None, open_to_all: bool) -> None:
     assert read(text, flavor=flavor).open_to_all is open_to_all
+
+
+@pytest.mark.parametrize(
+    ("text", "flavor", "believed"),
+    [
+        (DIABLO_API.replace("{filters}", "authtoken context"), None, False),
+        (ESSEX_API, "keystone", False),
+        (PIKE_API, "trusted-auth+cachemanagement", True),
+        (TWO_APIS.replace("{first}", "context").replace("{second}", "authtoken context"), None, True),
+        (TWO_APIS.replace("{first}", "authtoken context").replace("{second}", "context"), None, True),
+        (TWO_APIS.replace("{first}", "authtoken context").replace("{second}", "authtoken context"), None, False),
+        *((SHIPPED_API, flavor, flavor == "trusted-auth") for flavor in (None, "trusted-auth", "tokens", "http_basic")),
+    ],
+)
+def test_pipeline_then_says_whether_it_believes_what_anybody_claims(read: Load, text: str, flavor: str | None, believed: bool) -> None:
+    assert read(text, flavor=flavor).believes_headers is believed
 
 
 def test_healthcheck_of_2017_then_answers_at_its_path_only(load: Load) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -273,6 +274,27 @@ def test_policy_then_files_of_its_directories_count_too_and_the_old_defaults_whe
 
     anybody = RequestContext(user="u", project="p")
     assert [policy.allows(rule, anybody, {}) for rule in ("delete_image", "add_image")] == [False, True]
+
+
+@pytest.mark.parametrize("name", ["policy.yaml", "policy.json", "policy.d/more.yaml"])
+def test_policy_when_everybody_may_write_it_then_refused(load: Load, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('"delete_image": "!"')
+    path.chmod(0o666)
+    loaded = load("")
+
+    with pytest.raises(errors.ConfigurationUnsafe, match=re.escape(f"chmod o-w {path}")):
+        access.make_policy(loaded.conf, loaded.directories)
+
+
+@pytest.mark.parametrize(("option", "name"), [("", "policy.yaml"), ("policy_file = rules.yaml", "rules.yaml"), ("policy_dirs = more.d", "more.d")])
+def test_policy_when_it_cannot_be_looked_at_then_refused_and_not_taken_for_absent(load: Load, tmp_path: Path, option: str, name: str) -> None:
+    (tmp_path / name).symlink_to(tmp_path / name)  # to itself
+    loaded = load(f"[oslo_policy]\n{option}\n")
+
+    with pytest.raises(errors.ConfigurationError, match=f"The policy file {tmp_path}/{name} cannot be used"):
+        access.make_policy(loaded.conf, loaded.directories)
 
 
 @pytest.mark.parametrize(("value", "warned"), [("True", 0), ("False", 1)])

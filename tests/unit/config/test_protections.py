@@ -54,13 +54,21 @@ def test_read_when_sections_name_roles_then_each_action_has_its_own_in_lower_cas
     }
 
 
-def test_read_then_sections_keep_their_order_and_their_case(read: Callable[..., Protections]) -> None:
+def test_read_then_sections_keep_their_order_and_their_signs(read: Callable[..., Protections]) -> None:
     patterns = ["^z", "DEFAULT", "^[a-c]{2}$", "a#b", "a;b", "a:b=c", r"^\.x", "Über", ".*"]
 
     found = read("# who may do what\n" + "".join(section(pattern, f"role{number}") for number, pattern in enumerate(patterns)))
 
-    names = ["zab", "DEFAULT", "ab", "a#b", "a;b", "a:b=c", ".x", "Über", "default"]
+    names = ["zab", "DEFAULT", "ab", "a#b", "a;b", "a:b=c", ".x", "Über", "other"]
     assert [found.permitted(name, "read") for name in names] == [{f"role{number}"} for number in range(len(names))]
+
+
+def test_read_when_a_name_differs_from_a_section_in_case_only_then_it_is_protected(read: Callable[..., Protections]) -> None:
+    """In version 1 a name is part of that of a header, which cannot tell the two."""
+    found = read(section("^billing_") + section("^Über", "joe") + section(".*", "@"))
+
+    names = ["billing_code", "BILLING_CODE", "Billing_Code", "über", "xBILLING_"]
+    assert [found.permitted(name, "update") for name in names] == [{"admin"}, {"admin"}, {"admin"}, {"joe"}, {EVERYONE}]
 
 
 def test_read_when_sections_name_policies_then_they_must_exist(read: Callable[..., Protections]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from glance import errors
 from glance.db.registry import SqlRegistry
 from glance.db.schema import images
-from glance.db.transactions import Database, is_transient
+from glance.db.transactions import RETRY_SECONDS, Database, Unprepared, is_transient
 from glance.model.image import Image, ImageChanges
 from glance.testing.registry_rules.scene import ADMIN, create
 
@@ -73,6 +74,25 @@ def test_write_when_locked_for_long_gives_up(engine: Engine) -> None:
     with pytest.raises(errors.DatabaseUnavailable) as raised:
         Database(engine).write(work)
     assert "SELECT" not in raised.value.message
+
+
+def test_write_when_it_was_locked_after_a_long_preparation_runs_again(engine: Engine) -> None:
+    failures = [Unprepared(lambda: time.sleep(RETRY_SECONDS + 0.1)), locked()]
+
+    def work(connection: Connection) -> int:
+        if failures:
+            raise failures.pop(0)
+        return 42
+
+    assert Database(engine).write(work) == 42
+
+
+def test_write_when_nothing_prepares_it_gives_up(engine: Engine) -> None:
+    def work(connection: Connection) -> None:
+        raise Unprepared(bool)
+
+    with pytest.raises(errors.DatabaseUnavailable):
+        Database(engine).write(work)
 
 
 def test_write_when_another_process_holds_the_lock_waits(engine: Engine, registry: SqlRegistry) -> None:

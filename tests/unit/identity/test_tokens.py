@@ -84,12 +84,12 @@ def test_find_when_the_token_expires_then_not_a_moment_longer(path: Path) -> Non
 def test_find_when_the_file_cannot_be_used_any_more_then_what_it_said_before_stays(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     tokens = TokenFile(write(path, document()))
 
-    for text, mode in (("{", 0o600), (document(), 0o666)):
+    for text, mode in (("", 0o600), ("{", 0o600), (document(), 0o666)):
         write(path, text, mode)
         assert tokens.find("secret") is not None
         assert tokens.find("other") is None
 
-    assert [record.levelname for record in caplog.records if "What was read before stays." in record.message] == ["ERROR", "ERROR"]
+    assert [record.levelname for record in caplog.records if "What was read before stays." in record.message] == ["ERROR"] * 3
 
 
 def test_find_when_the_file_is_made_private_again_then_it_counts(path: Path) -> None:
@@ -103,6 +103,7 @@ def test_find_when_the_file_is_made_private_again_then_it_counts(path: Path) -> 
 
 
 BROKEN: dict[str, str] = {
+    "empty": "",
     "no JSON": "tokens",
     "deep": "[" * 100_000,
     "list": "[]",
@@ -146,6 +147,16 @@ def test_file_when_others_can_open_it_then_refused(path: Path, mode: int, accept
     with pytest.raises(errors.ConfigurationUnsafe, match="run: chmod 640 ") as raised:
         TokenFile(path)
     assert raised.value.exit_status == os.EX_CONFIG
+
+
+def test_file_when_it_is_a_pipe_then_refused_at_once_and_what_was_read_before_stays(path: Path) -> None:
+    tokens = TokenFile(write(path, document()))
+    path.unlink()
+    os.mkfifo(path, 0o600)
+
+    assert tokens.find("secret") is not None
+    with pytest.raises(errors.ConfigurationError, match=r"tokens\.json cannot be used: it is no regular file"):
+        TokenFile(path)
 
 
 def test_create_when_there_is_no_file_then_one_for_its_owner_alone(path: Path) -> None:

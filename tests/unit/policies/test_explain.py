@@ -26,8 +26,7 @@ MEMBER = RequestContext(user="u", project="p", roles=("member",))
         ("role:member and user:u", ["yes 1 (role:member and user:u)", "yes 2 role:member", "yes 2 user:u"]),
         ("not role:member", ["no 1 not role:member", "yes 2 role:member"]),
         ("rule:helper", ["yes 1 rule helper (policy.json)", "yes 2 role:member"]),
-        ("rule:service_api", ["no 1 rule service_api (default)", "no 2 (role:service or role:admin)", "no 3 role:service", "no 3 role:admin"]),
-        ("rule:nowhere", ["yes 1 rule nowhere (no such rule: default decides)", "yes 2 @"]),
+        ("rule:service_api", ["no 1 rule service_api (default)", "no 2 (is_admin:True or role:service)", "no 3 is_admin:True", "no 3 role:service"]),
     ],
 )
 def test_explain_then_names_the_parts_that_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: str, expected: list[str]) -> None:

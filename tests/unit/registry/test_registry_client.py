@@ -22,7 +22,7 @@ from glance.model.image import ImageQuery
 from glance.registry.client import HttpRegistry, RegistryClientSettings, connect
 from glance.registry.server import RegistryApp
 from glance.testing.wsgi_transport import WsgiTransport
-from tests.certificates import certificate
+from tests.certificates import certificate, issue, with_pass_phrase
 from tests.unit.registry.recorder import IMAGE
 
 __all__ = ["certificate"]
@@ -275,6 +275,18 @@ def test_registry_over_tls_with_insecure_is_not_verified(serve, client, tls):
     peer = serve(IMAGES, tls=tls)
     with pytest.warns(urllib3.exceptions.InsecureRequestWarning):
         assert client(peer, protocol="https", insecure=True).images.list(CTX, ImageQuery()) == []
+
+
+def test_registry_client_when_its_key_has_a_pass_phrase_then_nobody_is_asked_for_it(tmp_path):
+    made = issue(tmp_path)
+    settings = RegistryClientSettings(protocol="https", cert_file=str(made.public), key_file=str(with_pass_phrase(made.key)))
+    with pytest.raises(errors.ConfigurationError, match="registry_client_key_file has a pass phrase"):
+        connect(settings)
+
+
+def test_registry_client_when_it_has_a_key_without_certificate_then_refused():
+    with pytest.raises(errors.ConfigurationError, match="registry_client_key_file needs registry_client_cert_file"):
+        connect(RegistryClientSettings(protocol="https", key_file="/k.pem"))
 
 
 def test_registry_that_asks_for_a_certificate_is_shown_one(serve, client, certificate, tls):

@@ -7,8 +7,8 @@ import pytest
 
 from glance import errors, interfaces
 from glance.context import RequestContext
-from glance.model.image import Condition, Failure, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
-from glance.model.quotas import Usage
+from glance.model.image import Condition, Failure, ImageChanges, ImageQuery, Location, Member, Membership, Started, StoredData, Upload
+from glance.model.quotas import Quotas, Usage
 from glance.registry.client import HttpRegistry
 from glance.registry.operations import OPERATIONS
 from glance.registry.server import RegistryApp
@@ -54,8 +54,9 @@ CALLS = [
     ("images", "activate", (CTX, IMAGE.id, None, 0), {}, IMAGE),
     ("images", "delete", (CTX, IMAGE.id), {"delayed": True}, IMAGE),
     ("images", "restore", (CTX, IMAGE.id), {}, IMAGE),
-    ("images", "usage", (CTX,), {}, Usage(3, 1, 2**40, 5)),
-    ("uploads", "start", (CTX, UPLOAD, "uploading"), {}, IMAGE),
+    ("images", "usage", (CTX,), {}, (Usage(3, 1, 2**40, 5), Quotas(-1, 0, 2**41, 7))),
+    ("images", "usage", (CTX,), {}, (Usage(), None)),
+    ("uploads", "start", (CTX, UPLOAD, "uploading"), {}, Started(IMAGE, limited=True)),
     ("uploads", "renew", (["a", "b"],), {}, None),
     ("uploads", "reserve", (IMAGE.id, "attempt", 2**40), {}, None),
     ("uploads", "finish", (CTX, IMAGE.id, "attempt", StoredData(LOCATION, 5, "abc", None, "sha512", "cd" * 64)), {}, IMAGE),

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from glance import errors
 from glance.model.attributes import BY_NAME
-from glance.model.image import SORT_KEYS, Condition, Image, ImageChanges, ImageQuery, Location, Member, Membership, StoredData, Upload
+from glance.model.image import SORT_KEYS, Condition, Image, ImageChanges, ImageQuery, Location, Member, Membership, Started, StoredData, Upload
+from glance.model.quotas import Usage
 from glance.registry import wire
 from glance.registry.codec import TIME
 from tests.unit.registry.recorder import IMAGE
@@ -254,6 +255,12 @@ def test_unknown_error_is_refused(document):
 def test_hostile_change_is_refused(document):
     with pytest.raises(errors.Invalid):
         wire.CHANGES.load(document)
+
+
+def test_answers_of_a_registry_that_knows_no_quotas_are_understood():
+    measures = {"images": 1, "uploading": 2, "stored": 3, "staged": 4}
+    assert wire.USAGE.load(measures) == (Usage(1, 2, 3, 4), None)
+    assert wire.STARTED.load(orjson.loads(orjson.dumps(wire.IMAGE.dump(IMAGE)))) == Started(IMAGE, limited=False)
 
 
 def test_time_with_zone_is_read_as_utc():

@@ -4,7 +4,7 @@ import pytest
 
 from glance.server.http import REFUSALS, Head, HeadRules, Refused, find_head_end, parse_head
 
-RULES = HeadRules(single_header_prefixes=("x-image-meta-", "x-glance-"))
+RULES = HeadRules(single_header_prefixes=("x-image-meta-", "x-glance-"), single_fields=frozenset({"HTTP_X_ROLES"}))
 HOST = b"Host: a\r\n"
 
 
@@ -98,6 +98,7 @@ REFUSED = [
     ("expect-unknown", request(b"Expect: x\r\n"), "expect"),
     ("image-header-twice", request(b"x-image-meta-name: a\r\nx-image-meta-name: b\r\n"), "header-repeated"),
     ("image-header-both-spellings", request(b"x-image-meta-disk_format: a\r\nX-Image-Meta-Disk-Format: b\r\n"), "header-repeated"),
+    ("single-header-twice", request(b"X-Roles: member\r\nx-roles: admin\r\n"), "header-repeated"),
     ("content-type-twice", request(b"Content-Type: a/b\r\nContent-Type: c/d\r\n"), "header-repeated"),
 ]
 
@@ -122,6 +123,7 @@ ACCEPTED = [
     ("value-repeated", request(b"X-A: a\r\nX-A: b\r\n"), {"HTTP_X_A": "a,b"}),
     ("underscore-kept", request(b"x-image-meta-disk_format: raw\r\n"), {"HTTP_X_IMAGE_META_DISK_FORMAT": "raw"}),
     ("spellings-agree", request(b"x-image-meta-a_b: 1\r\nX-Image-Meta-A-B: 1\r\n"), {"HTTP_X_IMAGE_META_A_B": "1"}),
+    ("single-header-equal-twice", request(b"X-Roles: a\r\nX-Roles: a\r\n"), {"HTTP_X_ROLES": "a"}),
     ("content-type", request(b"Content-Type: a/b\r\n"), {"CONTENT_TYPE": "a/b"}),
     ("host-empty", request(host=b"Host:\r\n"), {"HTTP_HOST": ""}),
     ("host-address", request(host=b"Host: [::1]:9292\r\n"), {"HTTP_HOST": "[::1]:9292"}),
@@ -140,7 +142,7 @@ def test_head_when_it_asks_about_the_whole_server_then_the_path_is_a_star() -> N
     assert (head.method, head.target, head.path, head.query) == ("OPTIONS", "*", "*", "")
 
 
-@pytest.mark.parametrize("name", ["X_User_Id", "X_Tenant_Id", "X_Image_Meta_Owner", "X-Roles_"])
+@pytest.mark.parametrize("name", ["X_User_Id", "X_Tenant_Id", "X_Image_Meta_Owner", "X-Roles_", "X_Roles"])
 def test_header_with_underscore_when_outside_the_prefixes_then_dropped(name: str) -> None:
     assert parse(request(name.encode() + b": a\r\n")).fields == {"HTTP_HOST": "a"}
 

@@ -11,6 +11,7 @@ from glance.server.listening import bind, tls_context
 from glance.server.loads import Loads
 from glance.server.settings import KEY_AND_CERTIFICATE, ServerSettings
 from glance.server.threads import ThreadPool
+from tests.certificates import issue, with_pass_phrase
 
 
 def test_pool_when_tasks_follow_each_other_then_one_thread_does_all() -> None:
@@ -117,3 +118,9 @@ def test_settings_when_no_server_could_run_with_them_then_refused(values) -> Non
 def test_tls_when_the_files_cannot_be_read_then_a_configuration_error() -> None:
     with pytest.raises(errors.ConfigurationError, match="cannot be used"):
         tls_context(ServerSettings(cert_file="/nowhere/c.pem", key_file="/nowhere/k.pem"))
+
+
+def test_tls_when_the_key_has_a_pass_phrase_then_nobody_is_asked_for_it(tmp_path) -> None:
+    made = issue(tmp_path)
+    with pytest.raises(errors.ConfigurationError, match="key_file has a pass phrase"):
+        tls_context(ServerSettings(cert_file=str(made.public), key_file=str(with_pass_phrase(made.key))))

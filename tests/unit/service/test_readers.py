@@ -71,7 +71,8 @@ def create(services: Services, ctx: RequestContext = OWNER, **attributes: object
 
 
 def upload(services: Services, ctx: RequestContext, image_id: str) -> Image:
-    return images.attach(services, ctx, image_id, Body(BytesIO(b"data"), 4))
+    images.attach(services, ctx, image_id, Body(BytesIO(b"data"), 4))
+    return services.registry.images.get(ctx, image_id)
 
 
 def test_upload_then_members_of_before_are_named(services: Services, store: Listing) -> None:
