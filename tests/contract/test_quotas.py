@@ -143,6 +143,21 @@ def test_quota_when_it_is_reached_then_nobody_of_the_owner_gets_more_and_others_
     registry.images.activate(ALICE, image.id, None, 0)
 
 
+def test_quota_when_a_deleted_image_is_restored_then_it_needs_room_again(limited: Limited) -> None:
+    registry = limited(stored=10)
+    image, other = create(registry), create(registry)
+    upload(registry, image, 6)
+    registry.images.delete(ALICE, image.id, delayed=True)
+    upload(registry, other, 5)
+
+    with pytest.raises(errors.ProjectQuotaExceeded):
+        registry.images.restore(ADMIN, image.id)
+    assert registry.images.get(ADMIN, image.id).status == "pending_delete"
+    registry.images.delete(ALICE, other.id)
+    assert registry.images.restore(ADMIN, image.id).status == "active"
+    assert used(registry, ALICE) == Usage(images=1, stored=6)
+
+
 def test_quota_when_an_upload_grows_then_it_ends_where_there_is_no_room(limited: Limited) -> None:
     registry = limited(stored=10)
     attempt = start(registry)

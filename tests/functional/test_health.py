@@ -63,6 +63,7 @@ def stopped(pid: int) -> Iterator[None]:
 def test_probes_while_all_is_well_then_say_so_in_the_words_of_kubernetes(glance: Glance) -> None:
     assert readiness(glance) == (200, API_READY)
     assert readiness(glance, "registry") == (200, REGISTRY_READY)
+    assert glance.request("GET", "/livez", {"X-Openstack-Request-Id": "mine"}).header("X-Openstack-Request-Id") == "mine"
     for service in ("api", "registry"):
         plain = [glance.request("GET", path, service=service) for path in ("/livez", "/readyz")]
         assert [(answer.status, answer.text, answer.header("Content-Type")) for answer in plain] == [(200, "ok", "text/plain; charset=UTF-8")] * 2

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +17,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from glance import errors
 from glance.db.registry import SqlRegistry
 from glance.db.schema import images
-from glance.db.transactions import RETRY_SECONDS, Database, Unprepared, is_transient
+from glance.db.transactions import RETRY_SECONDS, Database, Transactions, Unprepared, is_transient
 from glance.model.image import Image, ImageChanges
 from glance.testing.registry_rules.scene import ADMIN, create
 
@@ -93,6 +95,27 @@ def test_write_when_nothing_prepares_it_gives_up(engine: Engine) -> None:
 
     with pytest.raises(errors.DatabaseUnavailable):
         Database(engine).write(work)
+
+
+def test_once_when_it_must_be_prepared_after_a_lost_answer_then_looked_up_again(engine: Engine) -> None:
+    lost = [OperationalError("COMMIT", {}, Exception("gone"), connection_invalidated=True)]
+    looked_up = [None, "landed"]
+    prepared: list[str] = []
+
+    @contextmanager
+    def begin() -> Iterator[Connection]:
+        with engine.connect() as connection:
+            yield connection
+        if lost:
+            raise lost.pop()
+
+    def work(connection: Connection) -> str:
+        if not lost:
+            raise Unprepared(lambda: prepared.append("asked"))
+        return "done"
+
+    assert Transactions(begin).once(lambda _connection: looked_up.pop(0), work) == "landed"
+    assert (prepared, looked_up) == (["asked"], [])
 
 
 def test_write_when_another_process_holds_the_lock_waits(engine: Engine, registry: SqlRegistry) -> None:
