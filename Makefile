@@ -25,7 +25,7 @@ stop: $(VENV)/installed ## stop them
 	@$(BIN)/python tools/local_service.py stop --dir $(DIR)
 
 test: lint tools $(CLIENTS)/installed $(KEYSTONE)/installed ## all that a change must pass
-	$(BIN)/pytest -n $(PYTEST_PROCESSES) --dist loadgroup -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(PYTEST_PROCESSES) --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
 test-slow: $(VENV)/installed-dev tools ## the tests that take minutes
 	$(BIN)/pytest -m slow $(PYTEST_ARGS)

@@ -26,13 +26,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes minutes; .ci/run runs it, make test does not")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Processes of a parallel run share no services: the tests of a file stay together, or of a place of the security matrix."""
-    for item in items:
-        place = item.callspec.params.get("place") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
-        item.add_marker(pytest.mark.xdist_group(place or item.nodeid.partition("::")[0]))
-
-
 @pytest.fixture(scope="session")
 def local_sources() -> Options:
     """Options that let the API fetch from servers of the tests; the shipped default refuses loopback addresses."""

@@ -5,38 +5,31 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
-import threading
+import socketserver
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.faults.proxy import BUSY, ERROR, GARBAGE, REFUSED, SILENT, TRUNCATED, Fault, Proxy
+from tests.running import running
 
 DATA = bytes(range(256)) * 40
 
 
-def echo(listener: socket.socket) -> None:
-    """Sends back what it receives, until it is told to end."""
-    while True:
-        connection, _address = listener.accept()
-        threading.Thread(target=echo_one, args=(connection,)).start()
+class Echo(socketserver.BaseRequestHandler):
+    """Sends back what it receives."""
 
-
-def echo_one(connection: socket.socket) -> None:
-    with connection:
-        try:
-            while data := connection.recv(65536):
-                connection.sendall(data)
-        except OSError:
-            pass
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            while data := self.request.recv(65536):
+                self.request.sendall(data)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=echo, args=(listener,), daemon=True).start()
-        yield listener.getsockname()[1]
+    with running(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo)) as echo:
+        yield echo.server_address[1]
 
 
 @pytest.fixture

@@ -72,7 +72,10 @@ class Model:
         if image.deleted:
             return False
         shared = image.visibility == "shared" and caller.project in image.members
-        return caller.is_admin or image.visibility in {"public", "community"} or self.owns(caller, image) or shared
+        return caller.is_admin or image.visibility in self._open_to(caller) or self.owns(caller, image) or shared
+
+    def _open_to(self, caller: Caller) -> set[str]:
+        return {"public"} if caller.project is None and not caller.is_admin else {"public", "community"}
 
     def changes(self, caller: Caller, image: Image) -> bool:
         """The caller may change the image."""
@@ -89,10 +92,12 @@ class Model:
         """The ids that v2 lists; community images of others only where ``visibility`` asks for them, or for "all"."""
         found = set()
         every = visibility in {"community", "all"}
+        community_is_open = "community" in self._open_to(caller)
         for image in self._live():
             members = {project for project, status in image.members.items() if member_status in {status, "all"}}
             community = image.visibility == "community"
-            shown = self._in_default(caller, image, members) or (caller.is_admin and not community) or (every and (community or caller.is_admin))
+            asked_for = every and (caller.is_admin or (community and community_is_open))
+            shown = self._in_default(caller, image, members) or (caller.is_admin and not community) or asked_for
             if shown and image.hidden == hidden and visibility in {"", "all", image.visibility}:
                 found.add(image.id)
         return found
