@@ -11,7 +11,10 @@ from glance.interfaces import Registry
 from glance.testing.servers import Glance
 from tests.keystone_server import KeystoneServer
 from tests.services import make_registry
+from tests.summary import pytest_terminal_summary
 from tests.swift_server import SwiftServer
+
+__all__ = ["pytest_terminal_summary"]
 
 Options = dict[str, dict[str, str]]
 
