@@ -12,7 +12,10 @@ from glance.interfaces import Registry
 from glance.testing.servers import Glance
 from tests.databases import KINDS, Databases, MariadbServer, PostgresServer, SqliteFiles
 from tests.keystone_server import KeystoneServer
+from tests.summary import pytest_terminal_summary
 from tests.swift_server import SwiftServer
+
+__all__ = ["pytest_terminal_summary"]
 
 Options = dict[str, dict[str, str]]
 
@@ -32,14 +35,17 @@ def local_sources() -> Options:
     return {"DEFAULT": {"allowed_source_networks": "127.0.0.0/8", "allowed_source_ports": "1-65535"}}
 
 
-@pytest.fixture(scope="session")
+# A file of tests has its own services: what it sees in a list does not depend on the files that ran before it in the same process.
+
+
+@pytest.fixture(scope="module")
 def glance(tmp_path_factory: pytest.TempPathFactory, local_sources: Options) -> Iterator[Glance]:
-    """A service without identity, shared by all tests that clean up or do not mind each other's images."""
+    """A service without identity, for tests that clean up or do not mind each other's images."""
     with Glance(tmp_path_factory.mktemp("glance"), api_options=local_sources) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def trusted_glance(tmp_path_factory: pytest.TempPathFactory, local_sources: Options) -> Iterator[Glance]:
     """A service that believes the identity headers of a proxy in front of it."""
     with Glance(tmp_path_factory.mktemp("trusted"), flavor="trusted-auth", api_options=local_sources) as running:
@@ -60,13 +66,12 @@ def keystone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keysto
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def keystone_glance(tmp_path_factory: pytest.TempPathFactory, keystone_server: KeystoneServer) -> Iterator[Glance]:
     """A service that asks that keystone about every token, and is in its catalogue. Only other services may make images ``community``."""
     glance = Glance(tmp_path_factory.mktemp("keystone-glance"), flavor="keystone", api_options=keystone_server.options())
     (glance.directory / "policy.yaml").write_text('"communitize_image": "service_roles:service"\n')
-    keystone_server.publish("image", glance.url)
-    with glance:
+    with keystone_server.published("image", glance.url), glance:
         yield glance
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -171,11 +172,14 @@ class KeystoneServer:
         """No token of a project counts any more; ``project`` is its id."""
         self._admin.patch(f"/projects/{project}", json={"project": {"enabled": False}})
 
-    def publish(self, service: str, url: str) -> None:
-        """An entry of the catalogue."""
+    @contextlib.contextmanager
+    def published(self, service: str, url: str) -> Iterator[None]:
+        """An entry of the catalogue, while the context lasts."""
         service_id = self._make("services", "service", type=service, name=service)["id"]
         for interface in ("public", "internal", "admin"):
             self._make("endpoints", "endpoint", service_id=service_id, interface=interface, url=url, region_id="RegionOne")
+        yield
+        self._admin.delete(f"/services/{service_id}")
 
     # What a user does
 

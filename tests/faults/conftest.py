@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -12,6 +13,7 @@ from glance.testing.servers import Glance
 from tests.faults.namespaces import needs_namespaces, with_tmpfs
 from tests.faults.places import InFiles, Place, place_of
 from tests.faults.proxy import BUSY, ERROR, GARBAGE, REFUSED, SILENT, TRUNCATED, Fault, Proxy
+from tests.summary import FIGURE
 from tests.swift_server import SwiftServer
 
 #: One process that does everything: it starts soon, and its descriptors can be counted.
@@ -35,26 +37,16 @@ FAULTS = (
 
 Report = Callable[[str], None]
 
-_FIGURES = pytest.StashKey[list[str]]()
-
 
 @pytest.fixture
-def report(request: pytest.FixtureRequest) -> Report:
+def report(record_property: Callable[[str, object], None]) -> Report:
     """Keeps a line for the end of the test run, where all figures stand together."""
-    return request.config.stash.setdefault(_FIGURES, []).append
+    return partial(record_property, FIGURE)
 
 
 @pytest.fixture(scope="session")
 def rounds(pytestconfig: pytest.Config) -> int:
     return int(pytestconfig.getoption("rounds"))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    lines = config.stash.get(_FIGURES, [])
-    if lines:
-        terminalreporter.section("figures of reliability")
-    for line in lines:
-        terminalreporter.write_line(line)
 
 
 @dataclass(frozen=True)

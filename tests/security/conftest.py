@@ -1,4 +1,4 @@
-"""The places of the security matrix, what every test finds and must leave behind, and what the tests saw, at the end of a run."""
+"""The places of the security matrix, and what every test finds and must leave behind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,8 @@ from glance.testing.servers import Glance
 from tests.canaries import Listener, marker
 from tests.keystone_server import KeystoneServer
 from tests.security.aftermath import Before, Level
-from tests.security.matrix import FLAVORS, LEAK, REGISTRIES, Callers, Case, Picture, Place, options, with_issued_tokens, with_names, with_users
-
-PLACES = [f"{flavor}/{registry}" for flavor, registry in product(FLAVORS, REGISTRIES)]
-
-#: The name of what a test saw, among the properties of its report.
-SAW = "saw"
+from tests.security.matrix import LEAK, PLACES, Callers, Case, Picture, Place, options, with_issued_tokens, with_names, with_users
+from tests.summary import SAW
 
 
 @pytest.fixture(scope="session")
@@ -122,27 +117,3 @@ def case(
     case = Case(place, lambda text: record_property(SAW, (row[0], text, place.name)))
     yield case
     before.check(case)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """A line for all places where a row saw the same."""
-    seen: dict[tuple[str, str], list[str]] = {}
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            if getattr(report, "when", "") == "call":
-                for name, value in report.user_properties:
-                    if name == SAW:
-                        row, text, where = value
-                        seen.setdefault((row, text), []).append(where)
-    if seen:
-        terminalreporter.section("what the rows of the security matrix saw")
-    for (row, text), places in sorted(seen.items()):
-        terminalreporter.write_line(f"{row}: {text} [{_places(places)}]")
-
-
-def _places(found: list[str]) -> str:
-    """Names of places, short where these are all there are, or all of a flavor."""
-    if set(found) >= set(PLACES):
-        return "everywhere"
-    flavors = [flavor for flavor in FLAVORS if {f"{flavor}/{registry}" for registry in REGISTRIES} <= set(found)]
-    return ", ".join([*flavors, *sorted(one for one in set(found) if one.partition("/")[0] not in flavors)])

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ from tests.spellings import spellings
 
 FLAVORS = ("none", "trusted-auth", "tokens", "keystone")
 REGISTRIES = ("embedded", "http")
+PLACES = [f"{flavor}/{registry}" for flavor, registry in product(FLAVORS, REGISTRIES)]
 #: Where a row sends all spellings of what it sends, for headers count most there. Elsewhere it sends one of each, another in each place.
 IN_FULL = "trusted-auth/http"
 

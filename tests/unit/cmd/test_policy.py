@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from glance.cmd import manage
 from glance.policies.rules import RULES
+from tests.unit.cmd.conftest import Manage
 
-Manage = Callable[..., tuple[int, str, str]]
 
-
-@pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Manage]:
-    """Carries out a command line beside a configuration; returns exit status, output and errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    umask = os.umask(0o022)
+@pytest.fixture(autouse=True)
+def configuration(tmp_path: Path) -> None:
     (tmp_path / "glance-api.conf").write_text("[DEFAULT]\nadmin_role = boss\n")
-
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            status = manage.main(words)
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        return (status, *capsys.readouterr())
-
-    yield run
-    os.umask(umask)
 
 
 def test_list_then_every_rule_with_its_check_and_where_it_comes_from(run: Manage, tmp_path: Path) -> None:
