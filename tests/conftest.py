@@ -22,7 +22,7 @@ Options = dict[str, dict[str, str]]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=KINDS, default="sqlite", help="where the registries of tests keep their records")
-    parser.addoption("--rounds", type=int, default=3, help="how often tests of reliability repeat what goes wrong")
+    parser.addoption("--long", action="store_true", help="tests of reliability repeat what goes wrong as often as their results page says")
 
 
 def pytest_configure(config: pytest.Config) -> None:

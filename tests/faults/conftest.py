@@ -44,9 +44,13 @@ def report(record_property: Callable[[str, object], None]) -> Report:
     return partial(record_property, FIGURE)
 
 
+#: How often to repeat what goes wrong, of two numbers: for every change, and for the long form that ``docs/reliability.md`` tells of.
+Rounds = Callable[[int, int], int]
+
+
 @pytest.fixture(scope="session")
-def rounds(pytestconfig: pytest.Config) -> int:
-    return int(pytestconfig.getoption("rounds"))
+def rounds(pytestconfig: pytest.Config) -> Rounds:
+    return lambda short, long: long if pytestconfig.getoption("long") else short
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """R23 to R27: databases that restart, fall silent, lose the answer to COMMIT, hold locks, or may only be read.
 
-``pytest tests/faults/test_databases.py --rounds 100`` is the long form.
+With ``--long`` a database restarts 100 times.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from glance.db.schema import image_locations, image_members, images
 from glance.testing.servers import Glance, wait_until
 from tests.databases import DatabaseServer, MariadbServer, PostgresServer
 from tests.faults.clients import FORMATS, JSON, new_image, upload
-from tests.faults.conftest import EMBEDDED, Report
+from tests.faults.conftest import EMBEDDED, Report, Rounds
 from tests.faults.proxy import SILENT, Fault, Proxy
 
 DATA = {"Content-Type": "application/octet-stream"}
@@ -123,12 +123,12 @@ class _Refused(Exception):
 
 
 @pytest.mark.timeout(1200)
-def test_restarts_of_the_database_under_load_then_calls_wait_or_503_and_nothing_is_lost(scene: Scene, report: Report, rounds: int) -> None:
-    load, recovered = Load(scene.glance), []
+def test_restarts_of_the_database_under_load_then_calls_wait_or_503_and_nothing_is_lost(scene: Scene, report: Report, rounds: Rounds) -> None:
+    load, recovered, restarts = Load(scene.glance), list[float](), rounds(3, 100)
     with ThreadPoolExecutor(CLIENTS) as pool:
         clients = [pool.submit(load.run, number) for number in range(CLIENTS)]
         try:
-            for number in range(rounds):
+            for number in range(restarts):
                 enough = len(load.answers) + 5 * CLIENTS
                 wait_until(lambda count=enough: len(load.answers) > count, "the load")  # type: ignore[misc]
                 (scene.server.kill if number % 2 else scene.server.stop)()
@@ -144,11 +144,11 @@ def test_restarts_of_the_database_under_load_then_calls_wait_or_503_and_nothing_
     failed = sum(status == 503 for _when, status in load.answers)
     lost = [one for one, data in load.stored.items() if scene.glance.request("GET", f"/v2/images/{one}/file").body != data]
     report(
-        f"R23 {scene.kind}: {rounds} restarts, {len(load.answers)} calls, {failed / rounds:.2f} failed per restart (in flight {CLIENTS}), "
+        f"R23 {scene.kind}: {restarts} restarts, {len(load.answers)} calls, {failed / restarts:.2f} failed per restart (in flight {CLIENTS}), "
         f"slowest recovery {max(recovered):.2f} s, {len(load.stored)} images acknowledged, {len(lost)} lost"
     )
     assert lost == []
-    assert failed <= rounds * CLIENTS
+    assert failed <= restarts * CLIENTS
     assert max(recovered) < 30
 
 
