@@ -13,7 +13,7 @@ PYTEST_PROCESSES ?= 2
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-slow test-databases test-postgresql test-mariadb test-all lint format bench bench-stores docs tools
+.PHONY: help run stop test test-slow test-databases test-postgresql test-mariadb faults test-all lint format bench bench-stores docs tools
 
 help: ## what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test-databases: $(VENV)/installed-dev tools ## the registry and the API on Postg
 test-postgresql test-mariadb: test-%:
 	$(BIN)/pytest --database $* -k "not threads and not Sockets and not every_case" \
 		tests/contract/test_registry_http.py tests/contract/test_quotas.py tests/api $(PYTEST_ARGS)
+
+faults: $(VENV)/installed-dev tools ## the experiments of docs/reliability.md in their long form, which takes hours, and its table anew
+	$(BIN)/pytest tests/faults -m "slow or not slow" --long --results docs/reliability.md $(PYTEST_ARGS)
 
 test-all: test test-slow test-databases ## every test there is
 

@@ -30,6 +30,7 @@ from glance.config import (
     protections,
     quotas,
     rates,
+    recovery,
     registry,
     staging,
     stores,
@@ -53,7 +54,8 @@ from glance.service import Services
 from glance.service.duty import Duty
 from glance.service.health import Check, Health, registry_check, store_check
 from glance.service.leases import Leases
-from glance.service.recovery import recover, sweep
+from glance.service.recovery import recover
+from glance.service.sweeping import sweep
 from glance.tallies import Tallies
 
 LOG = logging.getLogger(__name__)
@@ -63,9 +65,6 @@ CLASSIC_HEADERS = ("x-image-meta-", "x-glance-")
 
 #: What one process of the service does for all, and one of the glance-scrubbers that go on.
 RECOVERY, SCRUBBING = "recovery", "scrubbing"
-
-#: Seconds between two searches for staged data without image.
-SWEEP_INTERVAL = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +87,7 @@ class Service:
     background: Threads
     periodic: Sequence[Periodic]
     close: Sequence[Callable[[], None]]
+    health: Health
     side: Any
     observed: exposed.RequestMeter | None
 
@@ -97,6 +97,9 @@ class Service:
     def started(self) -> None:
         for one in self.periodic:
             one.start()
+
+    def leaving(self) -> None:
+        self.health.leave()
 
     def stopped(self) -> None:
         # Copies need the leases that periodic work renews, and the registry, to their end.
@@ -122,14 +125,12 @@ def api_service(arguments: Sequence[str], tallies: Tallies | None = None) -> Ser
     records = _sql_records(loaded, wanted) if conf.registry_mode == "embedded" else _remote_records(loaded)
     services = _services(loaded, background, records.registry, wanted)
     default = services.stores.get(services.stores.default)
-    asked = probes.probes(Health([*records.checks, store_check(default)]))
+    health = Health([*records.checks, store_check(default)])
+    asked = probes.probes(health)
     application = ApiComposition(pipeline.application, services, images.read_api(conf, loaded.directories), asked)
-    periodic = (
-        Periodic(conf.upload_lease_seconds / 3, services.leases.renew),
-        *_recovery(services, conf),
-    )
+    periodic = (_renewal(services, conf), *_recovery(services, conf))
     watched = _watched(wanted, records.figures, asked)
-    return Service(loaded, application, _server_settings(loaded), background, periodic, _closing(services), *watched)
+    return Service(loaded, application, _server_settings(loaded), background, periodic, _closing(services), health, *watched)
 
 
 def registry_service(arguments: Sequence[str], tallies: Tallies | None = None) -> Service:
@@ -154,11 +155,12 @@ def registry_service(arguments: Sequence[str], tallies: Tallies | None = None) -
         )
         for anonymous_is_admin in (False, True)
     )
-    asked = probes.probes(Health(records.checks))
+    health = Health(records.checks)
+    asked = probes.probes(health)
     application = RegistryComposition(_pipeline(loaded).application, confirmed=confirmed, open_to_all=open_to_all, probes=asked)
     settings = _server_settings(loaded, concurrent_calls=1)
     watched = _watched(wanted, records.figures, asked)
-    return Service(loaded, application, settings, Threads(), (), [records.registry.close], *watched)
+    return Service(loaded, application, settings, Threads(), (), [records.registry.close], health, *watched)
 
 
 def _choose_address(conf: cfg.ConfigOpts, pipeline: Pipeline) -> None:
@@ -203,10 +205,21 @@ def scrubber(arguments: Sequence[str]) -> Scrubber:
             return wanted() and (not conf.daemon or duty.mine())
 
         _recover(services, may_go_on, conf.scrub_time or 0, conf.scrub_pool_size)
-        sweep(services, may_go_on)
+        if not conf.daemon:  # else the service does
+            sweep(services, recovery.read_sweeping(conf), may_go_on)
 
     _adopt(loaded)
-    return Scrubber(services, scrub, conf.wakeup_time if conf.daemon else None, conf.restore, _closing(services))
+    renewal = _renewal(services, conf)
+    renewal.start()
+    return Scrubber(services, scrub, conf.wakeup_time if conf.daemon else None, conf.restore, [renewal.stop, *_closing(services)])
+
+
+def checked(arguments: Sequence[str]) -> tuple[Services, Sequence[Callable[[], None]]]:
+    """What glance-manage check looks at, as the files of glance-api describe it, and what to call at the end. Raises ConfigurationError."""
+    loaded = programs.load(programs.API, arguments)
+    records = _sql_records(loaded, None) if loaded.conf.registry_mode == "embedded" else _remote_records(loaded)
+    services = _services(loaded, Threads(), records.registry, None)
+    return services, _closing(services)
 
 
 def _load(program: str, arguments: Sequence[str]) -> Loaded:
@@ -294,11 +307,13 @@ def _remote_records(loaded: Loaded) -> Records:
 
 
 def _sql_records(loaded: Loaded, tallies: Tallies | None) -> Records:
-    """The registry on the database, which is at the newest version: brought there where it is SQLite, else checked. Raises ConfigurationError."""
+    """The registry on the database, which must fit: SQLite is brought to the newest version, others are checked. Raises ConfigurationError."""
     conf = loaded.conf
     settings = database.read(conf)
     engine = make_engine(settings)
     if engine.dialect.name == "sqlite":
+        if not migrate.version(engine):
+            LOG.warning("The database is new: it holds no image.")
         migrate.sync(engine)
     else:
         wait_for(engine, settings)
@@ -311,12 +326,17 @@ def _sql_records(loaded: Loaded, tallies: Tallies | None) -> Records:
     return Records(records, checks, figures)
 
 
+def _renewal(services: Services, conf: Configuration) -> Periodic:
+    """What keeps the attempts of a process alive: more often than leases end."""
+    return Periodic(conf.upload_lease_seconds / 3, services.leases.renew)
+
+
 def _recovery(services: Services, conf: Configuration) -> tuple[Periodic, Periodic]:
     """What one process of all does again and again."""
     duty = Duty(services.registry, RECOVERY, services.worker, worker.is_dead, conf.upload_lease_seconds)
     return (
         Periodic(conf.recovery_interval, lambda: _recover(services, duty.mine, conf.scrub_time, conf.scrub_pool_size)),
-        Periodic(SWEEP_INTERVAL, lambda: sweep(services, duty.mine)),
+        Periodic(conf.orphan_sweep_interval, lambda: sweep(services, recovery.read_sweeping(conf), duty.mine)),
     )
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from glance.context import RequestContext
@@ -20,12 +21,13 @@ from glance.model.image import (
     Member,
     Membership,
     MemberStatus,
+    Standing,
     Started,
     StoredData,
     Upload,
 )
 from glance.model.quotas import Quotas, Usage
-from glance.model.stores import StoreTraits
+from glance.model.stores import Found, StoreTraits
 
 
 class ByteSource(Protocol):
@@ -133,11 +135,24 @@ class Probed(Protocol):
         """Tries it, as cheaply as that is honest, and leaves nothing behind. Raises ConfigurationError, and what ``add`` raises."""
 
 
-class Staging(Store, Protocol):
-    """The store where data wait to be imported."""
+@runtime_checkable
+class Listed(Protocol):
+    """A store that can tell all that lies in its place."""
 
-    def held(self) -> Sequence[str]:
-        """Ids of the images that data lie here for, as far as names tell; a place that was never needed holds nothing."""
+    def contents(self) -> Iterator[Found]:
+        """Everything in the place, in bounded memory: data under the URL that ``add`` returned, each image's once. What comes or goes meanwhile may
+        be missed. Raises StoreUnavailable, StoreWriteDenied."""
+
+    def now(self) -> datetime:
+        """The time by the clock of the place, UTC. Raises as ``add`` does."""
+
+    def remove(self, found: Found) -> None:
+        """Erases that very thing, data or partial. What has changed since it was found, or is gone, is left. Raises StoreUnavailable,
+        StoreWriteDenied."""
+
+
+class Staging(Store, Listed, Protocol):
+    """The store where data wait to be imported. A place that was never needed holds nothing."""
 
 
 class Stores(Protocol):
@@ -259,6 +274,13 @@ class LocationRecords(Protocol):
     def erased(self, location_id: int) -> None:
         """Notes that the data at a condemned location is gone. With the last of them an image that is ``pending_delete`` is deleted."""
 
+    def named(self, image_ids: Sequence[str]) -> Mapping[str, Standing]:
+        """What is on record for up to 1,000 ids of images; ids of which nothing is are left out. An upload that ends meanwhile is seen before its
+        end or after it: its data are never without a record."""
+
+    def claimed(self, urls: Sequence[str]) -> frozenset[str]:
+        """Which of up to 1,000 URLs a location records whose data are not erased, of whatever image."""
+
     def mark(self, location_id: int, *, damaged: bool) -> bool:
         """Notes whether the data at an active location is damaged. False where that was on record, or the location is not active (any more)."""
 
@@ -305,6 +327,33 @@ class QuotaSource(Protocol):
         """What ``of`` has said lately, at once; None where it must be asked."""
 
 
+class AuditRecords(Protocol):
+    """What is on record of the data of all images, for whoever compares it with the stores, and mends it."""
+
+    def count(self, since: datetime | None = None) -> int:
+        """How many images ``page`` gives, page after page."""
+
+    def newest(self) -> datetime | None:
+        """When any image was changed last, deleted or not; None where there never was one."""
+
+    def page(self, after: str, limit: int, since: datetime | None = None) -> Sequence[Image]:
+        """Up to ``limit`` images by their ids, beginning behind the id ``after``, which need not exist: all that are not deleted and have active or
+        staged locations, with these alone, without properties and tags. ``since``: only those that changed then or later."""
+
+    def noted(self, location_ids: Sequence[int]) -> Mapping[int, datetime]:
+        """When up to 1,000 locations were recorded, or changed last."""
+
+    def twins(self) -> Sequence[tuple[str, Location]]:
+        """(image id, location) of all active locations whose URL more than one of them has, by their URLs."""
+
+    def relocate(self, location_id: int, url: str, found: Location) -> bool:
+        """Notes that the data of an active location with that URL are good, and where they are: the URL and the store of ``found``. False where there
+        is none (any more)."""
+
+    def forget(self, location_id: int) -> bool:
+        """Takes an active location off the record, without its data. False unless the image has another active one with the same URL."""
+
+
 class Registry(Protocol):
     """The metadata service, whether it runs in this process or in another one. All raise RegistryUnavailable or DatabaseUnavailable."""
 
@@ -313,6 +362,7 @@ class Registry(Protocol):
     locations: LocationRecords
     members: MemberRecords
     duties: DutyRecords
+    audits: AuditRecords
 
     def close(self) -> None: ...
 

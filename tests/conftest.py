@@ -22,6 +22,7 @@ Options = dict[str, dict[str, str]]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=KINDS, default="sqlite", help="where the registries of tests keep their records")
+    parser.addoption("--results", metavar="PAGE", help="puts what tests of reliability report into that page, where they pass")
     parser.addoption("--long", action="store_true", help="tests of reliability repeat what goes wrong as often as their results page says")
 
 

@@ -16,24 +16,30 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psycopg
 import pymysql
-from sqlalchemy import Engine, delete, event
+from sqlalchemy import ColumnElement, Engine, bindparam, delete, event
 
 from glance.db import migrate
 from glance.db.engine import DatabaseSettings, make_engine
-from glance.db.schema import metadata
+from glance.db.schema import TIME, metadata
 from glance.testing.servers import free_ports, wait_until
 
 #: What ``--database`` names, and fixtures of tests/conftest.py.
 KINDS = ("sqlite", "postgresql", "mariadb")
 
 _USER = "glance"
+
+
+def moments(clock: Callable[[], datetime]) -> Callable[[float], ColumnElement[datetime]]:
+    """What ``from_now`` of glance.db.clock is, for leases by the clock of a test."""
+    return lambda seconds: bindparam(None, callable_=lambda: clock() + timedelta(seconds=seconds), type_=TIME)
 
 
 class Databases:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import results
 from tests.security.matrix import FLAVORS, PLACES, REGISTRIES
 
 #: Names, among the properties of a test's report, of what a row of the security matrix saw, and of a line about reliability.
@@ -19,6 +21,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("figures of reliability")
     for line in figures:
         terminalreporter.write_line(line)
+    page = terminalreporter.config.getoption("results")
+    if page:
+        results.write(Path(page), list(_kept(terminalreporter, FIGURE, ("passed",))))
     seen: dict[tuple[str, str], list[str]] = {}
     for row, text, where in _kept(terminalreporter, SAW):
         seen.setdefault((row, text), []).append(where)
@@ -28,9 +33,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{row}: {text} [{_places(places)}]")
 
 
-def _kept(terminalreporter: pytest.TerminalReporter, name: str) -> Iterator[Any]:
-    for reports in terminalreporter.stats.values():
-        for report in reports:
+def _kept(terminalreporter: pytest.TerminalReporter, name: str, outcomes: Collection[str] = ()) -> Iterator[Any]:
+    """``outcomes``: of tests that ended so; any, where there are none."""
+    for outcome in outcomes or terminalreporter.stats:
+        for report in terminalreporter.stats.get(outcome, ()):
             if getattr(report, "when", "") == "call":
                 yield from (value for key, value in report.user_properties if key == name)
 

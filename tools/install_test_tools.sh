@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Installs what tests run beside Python: real images, tools to look at them, system calls to interrupt, a message broker, a
-# cache of tokens, and databases.
+# cache of tokens, databases, and a balancer.
 set -euo pipefail
 
 missing=()
 for package in apache2-utils qemu-utils ipxe e2fsprogs strace curl rabbitmq-server memcached \
-    postgresql mariadb-server; do
+    postgresql mariadb-server haproxy; do
     if ! dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed; then
         missing+=("$package")
     fi

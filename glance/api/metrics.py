@@ -10,17 +10,21 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from glance import __version__, errors
+from glance import __version__
 from glance.api.routing import KNOWN_METHODS
 from glance.interfaces import Figures
 from glance.model import metrics
 from glance.model.metrics import Family
+from glance.service.health import Check, Health
 from glance.tallies import Key, Tallies
 
 WSGIApplication = Any
 
 #: A label's value for what is in no table of ours.
 OTHER = "other"
+
+#: Seconds that what the database was asked holds: to count a hundred thousand images takes a tenth of one.
+FRESH = 5.0
 
 _LIMITS = (*map(str, metrics.BOUNDS), "+Inf")
 _BUCKET, _SUM = f"{metrics.SECONDS.name}_bucket", f"{metrics.SECONDS.name}_sum"
@@ -51,28 +55,36 @@ def exposition(tallies: Tallies, figures: Figures | None) -> WSGIApplication:
 class _Numbers(Collector):
     def __init__(self, tallies: Tallies, figures: Figures | None) -> None:
         self._tallies = tallies
-        self._figures = figures
+        self._database = None if figures is None else _Database(figures)
 
     def collect(self) -> Iterator[Metric]:
         totals = self._tallies.totals()
         for family in metrics.COUNTED:
             yield _histogram(family, totals) if family.kind == "histogram" else _plain(family, _of(family.name, totals))
         yield _plain(metrics.BUILD, {(__version__,): 1})
-        if self._figures is not None:
-            yield from _database(self._figures)
+        if self._database is not None:
+            yield from self._database.collect()
 
 
-def _database(figures: Figures) -> Iterator[Metric]:
-    """What the database knows; only that it does not answer, where it does not."""
-    try:
-        images, uploads = figures.images(), figures.uploads()
-    except errors.GlanceError:
-        yield _plain(metrics.UP, {(): 0})
-        return
-    yield _plain(metrics.UP, {(): 1})
-    yield _plain(metrics.IMAGES, images)
-    yield _plain(metrics.ALL_IMAGES, {(): sum(images.values())})
-    yield _plain(metrics.UPLOADS, {(): uploads})
+class _Database:
+    """What the database knows; only that it does not answer, where it does not, or not soon."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+        self._health = Health([Check("figures", self._count, FRESH)])
+        self._images: Mapping[Key, int] = {}
+        self._uploads = 0
+
+    def collect(self) -> Iterator[Metric]:
+        [finding] = self._health.findings()
+        yield _plain(metrics.UP, {(): int(finding.error is None)})
+        if finding.error is None:
+            yield _plain(metrics.IMAGES, self._images)
+            yield _plain(metrics.ALL_IMAGES, {(): sum(self._images.values())})
+            yield _plain(metrics.UPLOADS, {(): self._uploads})
+
+    def _count(self) -> None:
+        self._images, self._uploads = self._figures.images(), self._figures.uploads()
 
 
 def _of(name: str, totals: Mapping[Key, float]) -> dict[Key, float]:

@@ -49,6 +49,13 @@ def section(host: str | None, port: int) -> Section:
             ),
             cfg.FloatOpt("header_timeout", default=30, min=1, max=60, help="Seconds that a client may take to send the head of a request."),
             cfg.FloatOpt("keepalive_timeout", default=75, min=1, help="Seconds that an idle connection is kept for the next request."),
+            cfg.FloatOpt(
+                "drain_delay",
+                default=0,
+                min=0,
+                help="Seconds after SIGTERM during which everything is still served, while /readyz answers 503: longer than a load balancer takes to "
+                "notice. SIGINT ends without it.",
+            ),
             cfg.FloatOpt("drain_timeout", default=300, min=0, help="Seconds that running requests may take to finish when the program stops."),
             cfg.IntOpt("tcp_keepidle", default=600, min=1, help="Seconds of silence after which TCP asks whether the client is still there."),
             cfg.IntOpt(

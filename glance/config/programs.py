@@ -67,6 +67,7 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         registry.CLIENT,
         registry.LEASE,
         recovery.DELETING,
+        recovery.ORPHANS,
         sources.SOURCES,
         staging.STAGING,
         backends.SEVERAL,

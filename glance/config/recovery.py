@@ -5,6 +5,7 @@ from __future__ import annotations
 from oslo_config import cfg
 
 from glance.config.sections import Section
+from glance.service.sweeping import Sweeping
 
 DELETING = Section(
     "Deleting",
@@ -29,6 +30,31 @@ DELETING = Section(
     ),
 )
 
+ORPHANS = Section(
+    "Data without an image",
+    (
+        cfg.FloatOpt(
+            "orphan_sweep_interval",
+            default=3600,
+            min=0.1,
+            help="Seconds between two searches of all stores for what no image needs. One process of all, on any machine, searches.",
+        ),
+        cfg.FloatOpt(
+            "orphan_grace",
+            default=86400,
+            min=0.1,
+            help="Seconds that such things are left after they last changed. What remains of interrupted uploads goes then; also staged data.",
+        ),
+        cfg.BoolOpt(
+            "remove_orphans",
+            default=False,
+            help="Whether complete data go, too, that no record of this service names. Only where no other service, with another database, keeps "
+            "images in the same directories, containers or buckets: they would lose them. Else they are only told of, in the log and by "
+            "glance-manage check.",
+        ),
+    ),
+)
+
 SCRUBBER = Section(
     "Scrubber",
     (
@@ -38,3 +64,8 @@ SCRUBBER = Section(
     ),
     command_line=True,
 )
+
+
+def read_sweeping(conf: cfg.ConfigOpts) -> Sweeping:
+    """What a search of all stores erases."""
+    return Sweeping(grace=conf.orphan_grace, data=conf.remove_orphans)

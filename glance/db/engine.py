@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -153,13 +154,22 @@ def _prepare_mysql(engine: Engine) -> None:
 
 
 def _prepare_sqlite(engine: Engine) -> None:
-    """Readers and one writer at a time do not wait for each other; what was committed survives a power failure."""
+    """Readers and one writer at a time do not wait for each other; what was committed survives a power failure. A file that vanishes after the first
+    connection is not replaced by an empty one."""
+    may_create = True
 
     @event.listens_for(engine, "do_connect")
-    def create_file(_dialect: Any, _record: Any, arguments: list[Any], _options: dict[str, Any]) -> None:
+    def create_file(_dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> None:
         # SQLite would take the umask; its side files get the mode of the database. What fails here, SQLite reports.
-        with suppress(OSError):
-            os.close(os.open(arguments[0], os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_MODE))
+        nonlocal may_create
+        if "uri" in options:  # the operator's own words
+            return
+        if may_create:
+            with suppress(OSError):
+                os.close(os.open(arguments[0], os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_MODE))
+            may_create = False
+        arguments[0] = f"file:{quote(arguments[0])}?mode=rw"
+        options["uri"] = True
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event, func, select
 
 from glance import errors
-from glance.db import migrate
+from glance.db.revisions import Revisions
 from glance.db.schema import image_uploads, images
 from glance.db.transactions import Database
 
@@ -17,11 +17,11 @@ _IN_USE = "glance_in_use"
 
 
 class SqlFigures:
-    """Of the database of ``engine``, which has the newest schema now."""
+    """Of the database of ``engine``."""
 
     def __init__(self, engine: Engine) -> None:
         self._database = Database(engine)
-        self._newest = migrate.newest()
+        self._revisions = Revisions()
         self._path = engine.url.database if engine.dialect.name == "sqlite" else None
         self._inode = self._look()
 
@@ -33,7 +33,7 @@ class SqlFigures:
     def check_schema(self) -> None:
         """Raises SchemaOutdated, DatabaseUnavailable."""
         self._check_file()
-        if self._database.read(migrate.version_of) != self._newest:
+        if not self._database.read(self._revisions.fit):
             raise errors.SchemaOutdated
 
     def images(self) -> Mapping[tuple[str, ...], int]:

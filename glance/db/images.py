@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Select, Table, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from glance import errors
@@ -19,7 +19,7 @@ from glance.db import query as sql
 from glance.db.locations import change_locations, restore_locations
 from glance.db.mapping import IMAGE_FIELDS, from_image, to_image
 from glance.db.quotas import check_quotas, usage
-from glance.db.schema import image_locations, image_members, image_properties, image_tags, images
+from glance.db.schema import deleted_ids, image_locations, image_members, image_properties, image_tags, images
 from glance.db.steps import add_location, change, complete, lock_if, lock_to_change
 from glance.db.tags import add_tags, set_tags
 from glance.db.transactions import Database
@@ -50,17 +50,18 @@ class SqlImages:
         self._quotas = quotas
 
     def create(self, ctx: RequestContext, image: Image) -> Image:
-        attempts = 1
+        attempts, fresh = 1, False
         if image.id:
             self._check_id(image.id)
         elif self._id_format == "uuid":
-            image = replace(image, id=str(uuid.uuid4()))
+            image, fresh = replace(image, id=str(uuid.uuid4())), True
         else:
             attempts = _ID_ATTEMPTS
         for _ in range(attempts):
             try:
                 now = self._clock()
-                return self._database.write.once(partial(_created, image, now), self._create, ctx, image, now)
+                named = image if image.id else replace(image, id=self._database.read(self._next_id))
+                return self._database.write.once(_created(named.id, now), self._create, ctx, named, now, fresh=fresh)
             except IntegrityError:
                 continue
         raise errors.ImageExists(image_id=image.id)
@@ -101,14 +102,12 @@ class SqlImages:
 
     def _next_id(self, connection: Connection) -> str:
         """The integer after the largest."""
-        length = func.length(images.c.id)
-        newest = connection.scalar(select(images.c.id).where(length <= _LONGEST_INTEGER).order_by(length.desc(), images.c.id.desc()).limit(1))
-        return str(int(newest or 0) + 1)
+        newest = max(int(connection.scalar(_largest(table)) or 0) for table in (images, deleted_ids))
+        return str(newest + 1)
 
-    def _create(self, connection: Connection, ctx: RequestContext, image: Image, now: datetime) -> Image:
+    def _create(self, connection: Connection, ctx: RequestContext, image: Image, now: datetime, *, fresh: bool) -> Image:
         image = replace(
             image,
-            id=image.id or self._next_id(connection),
             owner=image.owner if ctx.is_admin else ctx.owner,
             deleted=False,
             created_at=now,
@@ -117,6 +116,8 @@ class SqlImages:
             tags=tuple(sorted(set(image.tags))),
         )
         connection.execute(insert(images), from_image(image))
+        if not fresh:
+            _refuse_burnt(connection, image.id)
         _add_properties(connection, image.id, image.properties, now)
         add_tags(connection, image.id, image.tags, now)
         locations = tuple(add_location(connection, image.id, location, now) for location in image.locations)
@@ -208,10 +209,20 @@ def _changed(image_id: str, now: datetime) -> Callable[[Connection], Image | Non
     return partial(lock_if, image_id=image_id, column="updated_at", now=now)
 
 
-def _created(image: Image, now: datetime, connection: Connection) -> Image | None:
-    """The image that was made at ``now``; an integer id is known only by that."""
-    image_id = image.id or connection.scalar(select(images.c.id).where(images.c.created_at == now, images.c.name == image.name).limit(1))
-    return lock_if(connection, image_id, "created_at", now) if image_id else None
+def _created(image_id: str, now: datetime) -> Callable[[Connection], Image | None]:
+    """Finds out whether the image was made at ``now``."""
+    return partial(lock_if, image_id=image_id, column="created_at", now=now)
+
+
+def _largest(table: Table) -> Select[tuple[str]]:
+    length = func.length(table.c.id)
+    return select(table.c.id).where(length <= _LONGEST_INTEGER).order_by(length.desc(), table.c.id.desc()).limit(1)
+
+
+def _refuse_burnt(connection: Connection, image_id: str) -> None:
+    """Raises ImageExists for the id of an image whose rows were purged. To be called after its row was written, which waits for a purge that runs."""
+    if connection.scalar(select(deleted_ids.c.id).where(deleted_ids.c.id == image_id)) is not None:
+        raise errors.ImageExists(image_id=image_id)
 
 
 def _is_canonical_uuid(text: str) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, exists, select, update
 
 from glance import errors
 from glance.db.mapping import dump_metadata, to_location
-from glance.db.schema import image_locations, images
+from glance.db.schema import image_locations, image_uploads, images
 from glance.db.steps import add_location
 from glance.db.transactions import Database
-from glance.model.image import Location, LocationChange
+from glance.model.image import Location, LocationChange, Standing
 from glance.model.status import DELETED, PENDING_DELETE
 
 #: The status of data whose delay has ended.
@@ -67,6 +68,12 @@ class SqlLocations:
     def erased(self, location_id: int) -> None:
         self._database.write(self._erased, location_id)
 
+    def named(self, image_ids: Sequence[str]) -> dict[str, Standing]:
+        return self._database.read(self._named, image_ids)
+
+    def claimed(self, urls: Sequence[str]) -> frozenset[str]:
+        return self._database.read(self._claimed, urls)
+
     def mark(self, location_id: int, *, damaged: bool) -> bool:
         return self._database.write(self._mark, location_id, damaged)
 
@@ -92,6 +99,20 @@ class SqlLocations:
         if image_id is not None:
             left = exists().where(image_locations.c.image_id == images.c.id, image_locations.c.status.in_(WAITING))
             connection.execute(update(images).where(images.c.id == image_id, ~left).values(status=DELETED, updated_at=now))
+
+    def _named(self, connection: Connection, image_ids: Sequence[str]) -> dict[str, Standing]:
+        # Uploads come first: one that ends in between has its location by then.
+        uploading = set(connection.scalars(select(image_uploads.c.image_id).where(image_uploads.c.image_id.in_(image_ids))))
+        locations: defaultdict[str, list[Location]] = defaultdict(list)
+        recorded = select(image_locations).where(image_locations.c.image_id.in_(image_ids)).order_by(image_locations.c.id)
+        for row in connection.execute(recorded).mappings():
+            locations[row["image_id"]].append(to_location(row))
+        known = connection.execute(select(images.c.id, images.c.status).where(images.c.id.in_(image_ids)))
+        return {image_id: Standing(status, tuple(locations[image_id]), image_id in uploading) for image_id, status in known}
+
+    def _claimed(self, connection: Connection, urls: Sequence[str]) -> frozenset[str]:
+        recorded = select(image_locations.c.value).where(image_locations.c.value.in_(urls), image_locations.c.status != DELETED)
+        return frozenset(connection.scalars(recorded))
 
     def _mark(self, connection: Connection, location_id: int, damaged: bool) -> bool:
         other = (image_locations.c.id == location_id) & (image_locations.c.status == "active") & image_locations.c.damaged.is_(not damaged)

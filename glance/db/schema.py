@@ -1,6 +1,7 @@
-"""The tables, under the names that operators know since 2012 (spec-v1 10.2). Rows are never removed, only marked as deleted: ids are burnt for ever.
+"""The tables, under the names that operators know since 2012 (spec-v1 10.2).
 
-Operators change rows by hand, so nothing of them is kept between two calls. ``images.visibility`` takes the place of the classic ``is_public``.
+Requests never remove rows of images, they mark them as deleted; operators purge such rows (``glance.db.purging``). Ids are burnt for ever. Operators
+change rows by hand, so nothing of them is kept between two calls. ``images.visibility`` takes the place of the classic ``is_public``.
 """
 
 from __future__ import annotations
@@ -196,3 +197,9 @@ duties = _table(
 
 #: A row for each owner whose quotas were ever checked, to be held meanwhile.
 quota_owners = _table("quota_owners", Column("owner", String(255), primary_key=True))
+
+#: Ids of images whose rows were purged, so that nobody is given one again.
+deleted_ids = _table("deleted_ids", Column("id", String(36), primary_key=True), Column("deleted_at", TIME, nullable=False))
+
+#: One row: the revision of the schema that a program must know to use this database, where it does not know the newest (``glance.db.revisions``).
+schema_needs = _table("schema_needs", Column("revision", String(32), primary_key=True))

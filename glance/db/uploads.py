@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from glance import errors
 from glance.context import RequestContext
+from glance.db.clock import Moment
 from glance.db.mapping import from_failure, to_failure, to_image, to_upload
 from glance.db.query import IMAGES
 from glance.db.quotas import check_quotas
@@ -32,11 +33,11 @@ _STORED = (HELD & sources_of(ACTIVE), ACTIVE)
 
 
 class SqlUploads:
-    """``lease_seconds`` is how long a lease lasts without renewal; ``clock`` gives the time, UTC without zone."""
+    """``lease_seconds`` is how long a lease lasts without renewal, by the clock of ``moment``. ``clock`` gives the time, UTC without zone."""
 
-    def __init__(self, database: Database, lease_seconds: float, clock: Callable[[], datetime], quotas: QuotaSource | None) -> None:
+    def __init__(self, database: Database, lease_seconds: float, clock: Callable[[], datetime], moment: Moment, quotas: QuotaSource | None) -> None:
         self._database = database
-        self._lease = timedelta(seconds=lease_seconds)
+        self._now, self._end = moment(0), moment(lease_seconds)
         self._clock = clock
         self._quotas = quotas
 
@@ -76,9 +77,8 @@ class SqlUploads:
 
     def _start(self, connection: Connection, ctx: RequestContext, upload: Upload, status: Held) -> Image:
         image = lock_to_change(connection, ctx, upload.image_id, "update")
-        now = self._clock()
         try:
-            image = change(connection, image, {QUEUED}, {"status": status, "updated_at": now})
+            image = change(connection, image, {QUEUED}, {"status": status, "updated_at": self._clock()})
         except errors.StatusConflict as error:
             raise errors.NotQueued from error
         row = {
@@ -87,18 +87,18 @@ class SqlUploads:
             "store": upload.store,
             "worker": upload.worker,
             "on_failure": upload.on_failure,
-            "expires_at": now + self._lease,
+            "expires_at": self._end,
             "reserved": upload.reserved,
             "request_id": ctx.request_id,
         }
-        connection.execute(insert(image_uploads), row)
+        connection.execute(insert(image_uploads).values(row))
         if self._quotas:
             check_quotas(connection, self._quotas, image.owner, "uploading", *(_growing(image) if upload.reserved else ()))
         return complete(connection, [image])[0]
 
     def _renew(self, connection: Connection, attempts: Sequence[str]) -> None:
         renewed = update(image_uploads).where(image_uploads.c.attempt.in_(attempts))
-        connection.execute(renewed.values(expires_at=self._clock() + self._lease))
+        connection.execute(renewed.values(expires_at=self._end))
 
     def _reserve(self, connection: Connection, image_id: str, attempt: str, size: int) -> None:
         row = connection.execute(_LOCKED, {"image_id": image_id}).mappings().one_or_none()
@@ -157,12 +157,12 @@ class SqlUploads:
         return None if row is None else to_failure(row)
 
     def _leases(self, connection: Connection) -> list[tuple[Upload, bool]]:
-        now = self._clock()
-        rows = connection.execute(select(image_uploads).order_by(image_uploads.c.image_id)).mappings()
-        return [(to_upload(row), row["expires_at"] <= now) for row in rows]
+        expired = (image_uploads.c.expires_at <= self._now).label("expired")
+        rows = connection.execute(select(image_uploads, expired).order_by(image_uploads.c.image_id)).mappings()
+        return [(to_upload(row), bool(row["expired"])) for row in rows]
 
     def _take_over(self, connection: Connection, image_id: str, attempt: str, new_attempt: str, worker: str) -> bool:
-        values = {"attempt": new_attempt, "worker": worker, "expires_at": self._clock() + self._lease}
+        values = {"attempt": new_attempt, "worker": worker, "expires_at": self._end}
         held = {"held_image": image_id, "held_attempt": attempt}
         return connection.execute(update(image_uploads).where(_HELD).values(values), held).rowcount == 1
 

@@ -50,6 +50,15 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What is on record for the id of an image, deleted or not: its ``status``, its ``locations`` of every status, and whether an upload holds it."""
+
+    status: str
+    locations: tuple[Location, ...] = ()
+    uploading: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """One image. Times are UTC without zone; sizes are bytes, ``min_disk`` is GB, ``min_ram`` is MB; tags are sorted, each once.
 

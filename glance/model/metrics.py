@@ -33,6 +33,9 @@ STORE_BYTES = Family("glance_store_bytes_total", "counter", "Image data that cli
 STORE_ERRORS = Family("glance_store_errors_total", "counter", "Times that a store did not do what it was asked.", ("store", "op", "reason"))
 INTEGRITY_FAILURES = Family("glance_integrity_failures_total", "counter", "Copies of image data found missing or damaged.", ("store",))
 LEASES_EXPIRED = Family("glance_lease_expired_total", "counter", "Uploads of dead processes that recovery has ended.")
+ORPHANS_ERASED = Family(
+    "glance_orphans_erased_total", "counter", "Things in stores that no image needs, and that the sweep erased.", ("store", "kind")
+)
 CONNECTIONS = Family("glance_db_pool_in_use", "gauge", "Connections to the database that are in use.")
 UPLOADS = Family("glance_uploads_in_progress", "gauge", "Uploads on record, of all nodes.")
 IMAGES = Family("glance_images", "gauge", "Images that are not deleted.", ("status", "visibility"))
@@ -41,4 +44,4 @@ ALL_IMAGES = Family("openstack_glance_images", "gauge", "Images that are not del
 BUILD = Family("glance_build_info", "gauge", "The release that runs, as a label; always 1.", ("version",))
 
 #: What worker processes count while they work, and can be added up.
-COUNTED = (REQUESTS, SECONDS, STORE_BYTES, STORE_ERRORS, INTEGRITY_FAILURES, LEASES_EXPIRED, CONNECTIONS)
+COUNTED = (REQUESTS, SECONDS, STORE_BYTES, STORE_ERRORS, INTEGRITY_FAILURES, LEASES_EXPIRED, ORPHANS_ERASED, CONNECTIONS)

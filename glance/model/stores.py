@@ -1,8 +1,14 @@
-"""What an operator says of a store, whatever its driver is."""
+"""Stores, whatever their drivers are: what an operator says of one, and what is found in one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+#: "partial": what an upload or a probe left that did not end: a temporary file, an incomplete multipart upload, segments that no object names.
+#: "foreign": a name that this service gives to nothing.
+Kind = Literal["data", "partial", "foreign"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +22,19 @@ class StoreTraits:
     weight: int = 0
     verify_on_read: bool = False
     appears_late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something that lies in the place of a store. ``name`` is what the place calls it; ``image_id`` is "" where the name tells none.
+
+    ``location_url`` is what a location of these data would record (data only). ``size`` is in bytes; ``modified`` is UTC, by the clock of the place;
+    None where the place does not tell.
+    """
+
+    name: str
+    kind: Kind
+    image_id: str = ""
+    location_url: str | None = field(default=None, repr=False)
+    size: int | None = None
+    modified: datetime | None = None

@@ -6,6 +6,7 @@ import logging
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, NoReturn, Protocol, TypeVar
 
 import orjson
@@ -14,7 +15,7 @@ from urllib3.exceptions import HTTPError, ProtocolError
 
 from glance import errors
 from glance.context import RequestContext, to_headers, unauthenticated
-from glance.interfaces import DutyRecords, ImageRecords, LocationRecords, MemberRecords, UploadRecords
+from glance.interfaces import AuditRecords, DutyRecords, ImageRecords, LocationRecords, MemberRecords, UploadRecords
 from glance.model.image import (
     Failure,
     Held,
@@ -25,6 +26,7 @@ from glance.model.image import (
     Member,
     Membership,
     MemberStatus,
+    Standing,
     Started,
     StoredData,
     Upload,
@@ -150,6 +152,7 @@ class HttpRegistry:
         self.locations: LocationRecords = _Locations(caller)
         self.members: MemberRecords = _Members(caller)
         self.duties: DutyRecords = _Duties(caller)
+        self.audits: AuditRecords = _Audits(caller)
 
     def close(self) -> None:
         self._transport.close()
@@ -277,6 +280,12 @@ class _Locations:
     def erased(self, location_id: int) -> None:
         return self._call.for_service(operations.LOCATIONS_ERASED, location_id=location_id)
 
+    def named(self, image_ids: Sequence[str]) -> Mapping[str, Standing]:
+        return self._call.for_service(operations.LOCATIONS_NAMED, image_ids=image_ids)
+
+    def claimed(self, urls: Sequence[str]) -> frozenset[str]:
+        return self._call.for_service(operations.LOCATIONS_CLAIMED, urls=urls)
+
     def mark(self, location_id: int, *, damaged: bool) -> bool:
         return self._call.for_service(operations.LOCATIONS_MARK, location_id=location_id, damaged=damaged)
 
@@ -310,3 +319,29 @@ class _Duties:
 
     def take(self, name: str, worker: str, instead_of: str = "") -> str:
         return self._call.for_service(operations.DUTIES_TAKE, name=name, worker=worker, instead_of=instead_of)
+
+
+class _Audits:
+    def __init__(self, call: _Caller) -> None:
+        self._call = call
+
+    def count(self, since: datetime | None = None) -> int:
+        return self._call.for_service(operations.AUDITS_COUNT, since=since)
+
+    def newest(self) -> datetime | None:
+        return self._call.for_service(operations.AUDITS_NEWEST)
+
+    def page(self, after: str, limit: int, since: datetime | None = None) -> Sequence[Image]:
+        return self._call.for_service(operations.AUDITS_PAGE, after=after, limit=limit, since=since)
+
+    def noted(self, location_ids: Sequence[int]) -> Mapping[int, datetime]:
+        return self._call.for_service(operations.AUDITS_NOTED, location_ids=location_ids)
+
+    def twins(self) -> Sequence[tuple[str, Location]]:
+        return self._call.for_service(operations.AUDITS_TWINS)
+
+    def relocate(self, location_id: int, url: str, found: Location) -> bool:
+        return self._call.for_service(operations.AUDITS_RELOCATE, location_id=location_id, url=url, found=found)
+
+    def forget(self, location_id: int) -> bool:
+        return self._call.for_service(operations.AUDITS_FORGET, location_id=location_id)

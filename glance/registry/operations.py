@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from glance import errors
 from glance.model.image import Image, Location, Member, Upload
 from glance.registry import codec, wire
-from glance.registry.codec import FLAG, INTEGER, NUMBER, TEXT, WORDS, Codec, Slot, listing, optional, pair
+from glance.registry.codec import FLAG, INTEGER, NUMBER, TEXT, TIME, WORDS, Codec, Slot, listing, optional, pair, table
 
 R = TypeVar("R")
 
@@ -80,6 +81,8 @@ _MEMBERS = listing(wire.MEMBER)
 _HELD: Slot[bool] = Slot("held", FLAG)
 _LEASE: Codec[tuple[Upload, bool]] = pair(Slot("upload", wire.UPLOAD), Slot("expired", FLAG))
 _CONDEMNED: Codec[tuple[str, Location]] = pair(Slot("image_id", TEXT), Slot("location", wire.LOCATION))
+
+_SINCE: Slot[datetime | None] = Slot("since", optional(TIME), default=None)
 
 IMAGES_CREATE = Operation("images", "create", "POST", "/images", (Slot("image", wire.NEW_IMAGE),), _IMAGE)
 IMAGES_GET = Operation("images", "get", "GET", "/images/{image_id}", (), _IMAGE, repeatable=True)
@@ -165,6 +168,19 @@ LOCATIONS_CONDEMNED = Operation(
 LOCATIONS_ERASED = Operation(
     "locations", "erased", "POST", "/locations/erased", (Slot("location_id", INTEGER),), _NOTHING, repeatable=True, for_caller=False
 )
+LOCATIONS_NAMED = Operation(
+    "locations",
+    "named",
+    "POST",
+    "/locations/named",
+    (Slot("image_ids", listing(TEXT)),),
+    Slot("standings", table(wire.STANDING)),
+    repeatable=True,
+    for_caller=False,
+)
+LOCATIONS_CLAIMED = Operation(
+    "locations", "claimed", "POST", "/locations/claimed", (Slot("urls", listing(TEXT)),), Slot("urls", WORDS), repeatable=True, for_caller=False
+)
 LOCATIONS_MARK = Operation(
     "locations",
     "mark",
@@ -207,6 +223,40 @@ DUTIES_TAKE = Operation(
     for_caller=False,
 )
 
+AUDITS_COUNT = Operation("audits", "count", "POST", "/audits/count", (_SINCE,), Slot("count", INTEGER), repeatable=True, for_caller=False)
+AUDITS_NEWEST = Operation("audits", "newest", "GET", "/audits/newest", (), Slot("at", optional(TIME)), repeatable=True, for_caller=False)
+AUDITS_PAGE = Operation(
+    "audits",
+    "page",
+    "POST",
+    "/audits/page",
+    (Slot("after", TEXT), Slot("limit", INTEGER), _SINCE),
+    Slot("images", listing(wire.IMAGE)),
+    repeatable=True,
+    for_caller=False,
+)
+AUDITS_NOTED = Operation(
+    "audits",
+    "noted",
+    "POST",
+    "/audits/noted",
+    (Slot("location_ids", listing(INTEGER)),),
+    Slot("noted", wire.NOTED),
+    repeatable=True,
+    for_caller=False,
+)
+AUDITS_TWINS = Operation("audits", "twins", "GET", "/audits/twins", (), Slot("locations", listing(_CONDEMNED)), repeatable=True, for_caller=False)
+AUDITS_RELOCATE = Operation(
+    "audits",
+    "relocate",
+    "POST",
+    "/audits/relocate",
+    (Slot("location_id", INTEGER), Slot("url", TEXT), Slot("found", wire.LOCATION)),
+    Slot("relocated", FLAG),
+    for_caller=False,
+)
+AUDITS_FORGET = Operation("audits", "forget", "POST", "/audits/forget", (Slot("location_id", INTEGER),), Slot("forgotten", FLAG), for_caller=False)
+
 OPERATIONS: tuple[Operation[Any], ...] = (
     IMAGES_CREATE,
     IMAGES_GET,
@@ -228,6 +278,8 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     LOCATIONS_CONDEMN,
     LOCATIONS_CONDEMNED,
     LOCATIONS_ERASED,
+    LOCATIONS_NAMED,
+    LOCATIONS_CLAIMED,
     LOCATIONS_MARK,
     MEMBERS_LIST,
     MEMBERS_PUT,
@@ -236,4 +288,11 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     MEMBERS_REMOVE,
     MEMBERS_SHARED_WITH,
     DUTIES_TAKE,
+    AUDITS_COUNT,
+    AUDITS_NEWEST,
+    AUDITS_PAGE,
+    AUDITS_NOTED,
+    AUDITS_TWINS,
+    AUDITS_RELOCATE,
+    AUDITS_FORGET,
 )

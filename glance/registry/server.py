@@ -69,7 +69,7 @@ class RegistryApp:
         self._anonymous_is_admin = anonymous_is_admin
         self._parse = partial(query.parse, default_limit=default_limit, max_limit=max_limit, id_format=id_format)
         routes: list[tuple[str, str, Handler]] = [
-            ("GET", "/(images/?)?", partial(self._list, wire.dump_brief)),
+            *(("GET", path, partial(self._list, wire.dump_brief)) for path in ("/", "/images", "/images/")),
             ("GET", "/images/detail", partial(self._list, wire.IMAGE.dump)),
             ("PUT", "/images/{image_id}", self._put_image),
             ("PUT", "/images/{image_id}/members/{member}", self._put_member),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, get_args
 
@@ -32,6 +33,7 @@ from glance.model.image import (
     OnFailure,
     Operator,
     Scope,
+    Standing,
     Started,
     StoredData,
     Upload,
@@ -80,6 +82,7 @@ LOCATION_CHANGE = record(
     Slot("before", Codec(sorted, lambda data: frozenset(listing(INTEGER).load(data)))),
     Slot("after", several(LOCATION)),
 )
+STANDING = record(Standing, Slot("status", TEXT), Slot("locations", several(LOCATION)), Slot("uploading", FLAG))
 PROPERTIES = table(optional(TEXT))
 
 UPLOAD = record(
@@ -109,6 +112,11 @@ STORED_DATA = record(
     Slot("os_hash_algo", optional(TEXT)),
     Slot("os_hash_value", optional(TEXT)),
 )
+#: Times by the ids of locations.
+NOTED: Codec[Mapping[int, datetime]] = Codec(
+    lambda noted: {str(location_id): at for location_id, at in noted.items()},
+    lambda data: dict(map(_load_noted, table(TIME).load(data).items())),
+)
 MEMBER_STATUS = one_of(*get_args(MemberStatus))
 MEMBER = record(
     Member,
@@ -124,6 +132,12 @@ MEMBERSHIP = record(
     Slot("member_id", TEXT, "member"),
     Slot("can_share", optional(FLAG), default=None),
 )
+
+
+def _load_noted(item: tuple[str, datetime]) -> tuple[int, datetime]:
+    if not item[0].isdecimal():
+        raise errors.BodyMalformed(reason="Ids of locations are expected.")
+    return int(item[0]), item[1]
 
 
 def _load_value(data: object) -> str | int | bool:
@@ -214,6 +228,14 @@ def _load_image(data: object) -> Image:
     return Image(**{"id": "", **values})
 
 
+def _load_kept_image(data: object) -> Image:
+    """An image that a registry has: without id and status it is something else, from another program."""
+    image = _load_image(data)
+    if not image.id or "status" not in load_object(data):
+        raise errors.BodyMalformed(reason="An image with an id and a status is expected.")
+    return image
+
+
 def load_locations(image: Mapping[str, object]) -> tuple[Location, ...]:
     """The locations in an image's JSON: those of ``location_data``, or else the one classic ``location``."""
     if image.get("location_data") is not None:
@@ -253,13 +275,13 @@ def _load_changes(data: object) -> ImageChanges:
     )
 
 
-IMAGE: Codec[Image] = Codec(_dump_image, _load_image)
+IMAGE: Codec[Image] = Codec(_dump_image, _load_kept_image)
 NEW_IMAGE: Codec[Image] = Codec(_dump_image, _load_new_image)
 CHANGES: Codec[ImageChanges] = Codec(_dump_changes, _load_changes)
 _LIMITED = Slot("limited", FLAG, default=False)
 STARTED: Codec[Started] = Codec(
     lambda started: {**_dump_image(started.image), _LIMITED.key: started.limited},
-    lambda data: Started(_load_image(data), _LIMITED.load(data)),
+    lambda data: Started(_load_kept_image(data), _LIMITED.load(data)),
 )
 
 

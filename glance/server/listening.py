@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import socket
 import ssl
 import time
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from glance import errors
 from glance.server.settings import ServerSettings
 
 _RETRY = 0.5
 _OPEN_FILES = 32768
+#: Where a supervisor leaves the first socket that it hands over (sd_listen_fds(3)).
+_HANDED_OVER = 3
+
+
+def handed_over_or_bound(settings: ServerSettings) -> socket.socket:
+    """The listening socket that a supervisor such as systemd keeps open while programs come and go, else one of our own, as ``bind`` makes it.
+
+    Raises ConfigurationError, also where what is handed over is not the one address of the settings.
+    """
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return bind(settings)
+    family, kind, protocol, address = _resolved(settings.bind_host, settings.bind_port)
+    refused = errors.ConfigurationError(reason=f"What is handed over must be one listening socket, at {settings.bind_host}:{settings.bind_port}")
+    try:
+        sock = socket.socket(fileno=_HANDED_OVER)
+    except OSError as error:
+        raise refused from error
+    if os.environ.get("LISTEN_FDS") != "1" or (sock.family, sock.type, sock.proto, sock.getsockname()) != (family, kind, protocol, address):
+        raise refused
+    sock.set_inheritable(False)
+    return _prepared(sock, settings)
 
 
 def bind(settings: ServerSettings, patience: float = 30) -> socket.socket:
@@ -31,15 +53,9 @@ def bind_side(settings: ServerSettings, patience: float = 30) -> socket.socket |
 
 def _bind(host: str, port: int, settings: ServerSettings, patience: float) -> socket.socket:
     place = f"{host}:{port}"
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    except OSError as error:
-        raise errors.ConfigurationError(reason=f"Could not bind to {place}: {error.strerror}") from error
-    sock = socket.socket(family, kind, protocol)
+    family, kind, protocol, address = _resolved(host, port)
+    sock = _prepared(socket.socket(family, kind, protocol), settings)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, settings.tcp_keepidle)
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -54,8 +70,24 @@ def _bind(host: str, port: int, settings: ServerSettings, patience: float) -> so
                 raise errors.ConfigurationError(reason=f"Could not bind to {place} after trying for {patience:g} seconds") from error
             time.sleep(_RETRY)
         else:
-            sock.setblocking(False)
             return sock
+
+
+def _resolved(host: str, port: int) -> tuple[int, int, int, Any]:
+    """Family, type and protocol of a socket for an address, and that address."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except OSError as error:
+        raise errors.ConfigurationError(reason=f"Could not bind to {host}:{port}: {error.strerror}") from error
+    return family, kind, protocol, address
+
+
+def _prepared(sock: socket.socket, settings: ServerSettings) -> socket.socket:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, settings.tcp_keepidle)
+    sock.setblocking(False)
+    return sock
 
 
 def tls_context(settings: ServerSettings) -> ssl.SSLContext | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from glance import errors
-from glance.server.listening import bind, bind_side, raise_file_limit, tls_context
+from glance.server.listening import bind_side, handed_over_or_bound, raise_file_limit, tls_context
 from glance.server.loads import Loads
 from glance.server.settings import Service, check_reload
 from glance.server.signals import SignalPipe
@@ -29,7 +29,7 @@ _BLOCKED = (*_SIGNALS, RETIRE)
 _SETTLED = 5.0
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 30.0
-#: Seconds after ``drain_timeout`` until workers that are still there are killed.
+#: Seconds after ``drain_delay`` and ``drain_timeout`` until workers that are still there are killed.
 _GRACE = 5.0
 
 
@@ -44,7 +44,7 @@ def serve(load: Callable[[], Service], tallies: Tallies | None = None) -> int:
     service.accepted()
     raise_file_limit()
     os.umask(_UMASK)
-    listener, side = bind(service.settings), bind_side(service.settings)
+    listener, side = handed_over_or_bound(service.settings), bind_side(service.settings)
     if service.settings.workers == 0:
         return Worker(service, listener, reload=load, side=side).run()
     return Parent(load, service, listener, side, tallies or Tallies()).run()
@@ -93,7 +93,7 @@ class Parent:
             self._reap()
             if signal.SIGHUP in numbers:
                 self._reload()
-        self._end()
+        self._end(signal.SIGINT if signal.SIGINT in numbers else signal.SIGTERM)
         return 0
 
     @property
@@ -221,15 +221,16 @@ class Parent:
                 child.retired = True
                 os.kill(child.pid, RETIRE if child.serving else signal.SIGTERM)
 
-    def _end(self) -> None:
-        """Lets the workers finish their requests; kills those that do not end."""
+    def _end(self, number: signal.Signals) -> None:
+        """Passes on the signal, which lets the workers finish their requests; kills those that do not end."""
         self._listener.close()
         if self._side is not None:
             self._side.close()
         for child in self._children.values():
             child.retired = True
-            os.kill(child.pid, signal.SIGTERM)
-        deadline = monotonic() + self._service.settings.drain_timeout + _GRACE
+            os.kill(child.pid, number)
+        settings = self._service.settings
+        deadline = monotonic() + settings.drain_delay + settings.drain_timeout + _GRACE
         poller = select.poll()
         poller.register(self._signals, select.POLLIN)
         while self._children and monotonic() < deadline:

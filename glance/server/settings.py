@@ -19,7 +19,8 @@ class ServerSettings:
     """Times are seconds, sizes bytes. Raises ConfigurationError for values that no server can run with.
 
     ``workers`` 0 serves in one process. ``bind_port`` 0 lets the system pick; the log names the port. ``header_timeout`` is for a whole request
-    head, ``client_socket_timeout`` for a pause within a body or an answer. Headers under ``single_header_prefixes`` may be spelled with ``_``
+    head, ``client_socket_timeout`` for a pause within a body or an answer. After SIGTERM everything is served for ``drain_delay`` more, then what
+    runs for ``drain_timeout``. Headers under ``single_header_prefixes`` may be spelled with ``_``
     and come once; all other names with ``_`` are dropped. ``single_fields`` (``HTTP_X_ROLES``) come once too. ``threads`` is the number of requests
     that a worker carries out at a time; of these ``concurrent_calls`` are in the application at a time, if they do not stay long: 1 suits one that
     computes more than it waits. The service's ``side`` is served at ``side_host`` and ``side_port``, None for nowhere.
@@ -44,6 +45,7 @@ class ServerSettings:
     allow_conflicting_framing: bool = False
     single_header_prefixes: tuple[str, ...] = ()
     single_fields: frozenset[str] = frozenset()
+    drain_delay: float = 0
     drain_timeout: float = 300
     threads: int = 1000
     concurrent_calls: int | None = None
@@ -97,6 +99,9 @@ class Service(Protocol):
 
     def started(self) -> None:
         """Called in each worker process, before its first request."""
+
+    def leaving(self) -> None:
+        """Called in each worker process once it is told to end, while it goes on to serve for ``drain_delay`` seconds: nobody should send it more."""
 
     def stopped(self) -> None:
         """Called in each worker process, after its last request."""

@@ -43,8 +43,9 @@ T = TypeVar("T")
 #: Sent by the parent to a worker whose successor is ready: it finishes what it has, and gives quiet clients a moment.
 RETIRE = signal.SIGUSR1
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, RETIRE)
-#: Seconds after which a retiring worker closes a connection on which nothing happens.
+#: Seconds after which a retiring worker closes a connection on which nothing happens, and one that ends: long enough for a request on its way.
 _QUIET = 2.0
+_LAST_QUIET = 1.0
 #: Seconds that a client has for reading a last answer before its connection is closed.
 _LINGER = 2.0
 #: Seconds between two looks at what the other workers hold.
@@ -93,6 +94,8 @@ class Worker:
         self._quiet: dict[Connection, tuple[float, object]] = {}
         self._returned: deque[tuple[Generation, Connection, Outcome]] = deque()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        #: Whether answers are the last ones on their connections, since this process will end.
+        self._leaving = False
         #: None while serving; then the seconds that a quiet connection is left open.
         self._parting: float | None = None
         self._stop = eventlet.event.Event()
@@ -113,6 +116,7 @@ class Worker:
             ready()
         self._stop.wait()
         accepting.kill()
+        self._accept_waiting()
         self._listener.close()
         if self._side is not None:
             self._pool.submit(self._side.stop)  # nobody may take this process for ready any more
@@ -139,11 +143,13 @@ class Worker:
         while True:
             eventlet.hubs.trampoline(signals.fileno(), read=True)
             numbers = signals.read()
-            if numbers & {signal.SIGTERM, signal.SIGINT}:
-                self._part(0)
+            if signal.SIGINT in numbers:
+                self._part(_LAST_QUIET)
+            if signal.SIGTERM in numbers:
+                self._leave()
             if RETIRE in numbers:
                 self._part(_QUIET)
-            if signal.SIGHUP in numbers and self._reload is not None and self._parting is None:
+            if signal.SIGHUP in numbers and self._reload is not None and not self._leaving:
                 self._swap(self._reload)
 
     def _watch_parent(self) -> None:
@@ -151,7 +157,15 @@ class Worker:
             eventlet.hubs.trampoline(self._lifeline, read=True)
             self._part(0)
 
+    def _leave(self) -> None:
+        """Says that this process will end while it still serves, and ends ``drain_delay`` seconds later."""
+        if not self._leaving:
+            self._leaving = True
+            self._generation.service.leaving()
+            eventlet.spawn_after(self._generation.service.settings.drain_delay, self._part, _LAST_QUIET)
+
     def _part(self, quiet: float) -> None:
+        self._leaving = True
         self._parting = quiet if self._parting is None else min(quiet, self._parting)
         if not self._stop.ready():
             self._stop.send()
@@ -224,20 +238,27 @@ class Worker:
         else:
             eventlet.sleep(_SHORTAGE)
 
-    def _accept_one(self) -> None:
+    def _accept_waiting(self) -> None:
+        """Takes what the kernel has connected already: with the socket's end it would be reset."""
+        while len(self._held) < self._limit and self._accept_one():
+            pass
+
+    def _accept_one(self) -> bool:
+        """False where there is none, or it cannot be taken at the moment."""
         try:
             sock, peer = self._listener.accept()
         except (BlockingIOError, ConnectionError):
-            return
+            return False
         except OSError as error:
             LOG.warning("A connection could not be accepted: %s", error.strerror)
             eventlet.sleep(_SHORTAGE)
-            return
+            return False
         sock.setblocking(False)
         conn = Connection(sock, (peer[0], peer[1]))
         self._held.add(conn)
         self._loads.note(self._index, len(self._held))
         eventlet.spawn_n(self._open, conn)
+        return True
 
     def _open(self, conn: Connection) -> None:
         tls = self._generation.tls
@@ -310,14 +331,14 @@ class Worker:
             if isinstance(head, Refused):
                 outcome = generation.site.refuse(conn, head, conn.buffer)
             else:
-                outcome = generation.site.serve(conn, head, lambda: self._parting is None, lambda: self._may_stay(generation))
+                outcome = generation.site.serve(conn, head, lambda: not self._leaving, lambda: self._may_stay(generation))
         finally:
             self._returned.append((generation, conn, outcome))
             os.eventfd_write(self._wake, 1)
 
     def _may_stay(self, generation: Generation) -> bool:
         """Whether a native thread may wait a moment for its client's next request: nobody else waits for the thread, and nothing has changed."""
-        return self._parting is None and generation is self._generation and not self._pool.has_waiting
+        return not self._leaving and generation is self._generation and not self._pool.has_waiting
 
     def _take_returned(self) -> None:
         while True:

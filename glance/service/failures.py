@@ -8,7 +8,7 @@ from glance import errors
 from glance.model import metrics
 from glance.service import Services
 
-_THEIRS = (errors.Unavailable, errors.StorageFull, errors.ImageDataMissing, errors.ImageDataDamaged)
+_THEIRS = (errors.StoreUnavailable, errors.StoreWriteDenied, errors.StorageFull, errors.ImageDataMissing, errors.ImageDataDamaged)
 
 
 def note(services: Services, store: str, op: Literal["read", "write", "delete"], error: BaseException) -> None:

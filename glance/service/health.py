@@ -22,6 +22,8 @@ FRESH = 1.0
 STORE_FRESH = 10.0
 #: The code of a check that did not end in time.
 TIMEOUT = "timeout"
+#: The part that fails once this process is about to end, and its code.
+SHUTDOWN, STOPPING = "shutdown", "stopping"
 
 #: An id that no image has.
 _NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -50,9 +52,16 @@ class Health:
     def __init__(self, checks: Sequence[Check], patience: float = PATIENCE) -> None:
         self._patience = patience
         self._watches = [_Watch(check) for check in checks]
+        self._leaving = False
+
+    def leave(self) -> None:
+        """From now on this process is not ready any more, since it will end; nothing is checked for that."""
+        self._leaving = True
 
     def findings(self) -> tuple[Finding, ...]:
         """In the order of the checks, within ``patience`` seconds."""
+        if self._leaving:
+            return (Finding(SHUTDOWN, STOPPING),)
         deadline = monotonic() + self._patience
         for watch in self._watches:
             watch.start()
@@ -72,8 +81,8 @@ class _Watch:
     def start(self) -> None:
         with self._changed:
             if not self._runs and monotonic() - self._looked >= self.check.fresh:
+                threading.Thread(target=self._run, daemon=True).start()  # raises where the system has no thread left
                 self._runs = True
-                threading.Thread(target=self._run, daemon=True).start()
 
     def error(self, deadline: float) -> str | None:
         with self._changed:

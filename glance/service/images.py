@@ -131,7 +131,8 @@ def update(
         learned = source.check(services, ctx, image.changed(changes.values))
         changes = replace(changes, values={**changes.values, "size": learned.size})
     if changes != ImageChanges():
-        image = _save(services, ctx, image_id, changes, frozenset({image.status}))
+        # What is allowed is the same in all states in which an image has data, or gets some: an upload may end meanwhile.
+        image = _save(services, ctx, image_id, changes, MEASURED if image.status in MEASURED else frozenset({image.status}))
     return protections.shown(services, ctx, image if source is None else source.attach(services, ctx, image))
 
 
@@ -217,7 +218,13 @@ def _switch(services: Services, ctx: RequestContext, image_id: str, rule: str, o
         return protections.shown(services, ctx, image)
     if image.status != old:
         raise errors.StatusForbidden(action=rule, status=image.status)
-    return protections.shown(services, ctx, _save(services, ctx, image_id, ImageChanges({"status": new}), frozenset({old})))
+    try:
+        image = _save(services, ctx, image_id, ImageChanges({"status": new}), frozenset({old}))
+    except errors.StatusConflict:
+        image = find(services, ctx, image_id, strict=True)
+        if image.status != new:
+            raise
+    return protections.shown(services, ctx, image)
 
 
 def _save(services: Services, ctx: RequestContext, image_id: str, changes: ImageChanges, from_status: frozenset[str] | None = None) -> Image:

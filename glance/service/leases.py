@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from glance.interfaces import Registry
 
@@ -24,6 +26,15 @@ class Leases:
         """The attempt has ended."""
         with self._lock:
             self._attempts.discard(attempt)
+
+    @contextmanager
+    def held(self, attempt: str) -> Iterator[None]:
+        """``hold`` and ``release`` around what is done."""
+        self.hold(attempt)
+        try:
+            yield
+        finally:
+            self.release(attempt)
 
     def renew(self) -> None:
         """Prolongs all leases that are held; one call, whatever their number."""

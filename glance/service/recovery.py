@@ -13,7 +13,6 @@ from glance.context import RequestContext, unauthenticated
 from glance.model import metrics
 from glance.model.events import ImageActivated
 from glance.model.image import Location, Upload
-from glance.model.status import DELETED
 from glance.service import Services, reasons
 from glance.service.erasing import erase_condemned
 
@@ -50,34 +49,10 @@ def recover(
         return repaired + sum(each(erase, services.registry.locations.condemned()))
 
 
-def sweep(services: Services, may_go_on: Callable[[], bool] = lambda: True) -> int:
-    """Erases staged data whose image is not there, and returns of how many images; ``may_go_on`` as for ``recover``, which finds what we left. This
-    finds what only the directory knows of: data staged since the copy from which a database was restored, or left by another program (spec-v2 3.4).
-    """
-    staging = services.stores.staging
-    swept = 0
-    try:
-        for image_id in staging.held():
-            if may_go_on() and _is_gone(services, image_id):
-                staging.discard(unauthenticated(), image_id)
-                LOG.info("Staged data of image %s, which is not there, are erased", image_id)
-                swept += 1
-    except (errors.StoreUnavailable, errors.StoreWriteDenied) as error:
-        LOG.warning("Staged data without image cannot be erased: %s", error.code)
-    return swept
-
-
 def restore(services: Services, image_id: str) -> None:
     """Makes a deleted image active again whose data are still kept. Raises Conflict, ImageNotFound, ProjectQuotaExceeded."""
     image = services.registry.images.restore(unauthenticated(), image_id)
     services.notifier.emit(unauthenticated(), ImageActivated(image))
-
-
-def _is_gone(services: Services, image_id: str) -> bool:
-    try:
-        return services.registry.images.get(unauthenticated(), image_id).status == DELETED
-    except errors.ImageNotFound:
-        return True
 
 
 def _for_owner(services: Services, image_id: str) -> RequestContext:
@@ -88,15 +63,23 @@ def _for_owner(services: Services, image_id: str) -> RequestContext:
         return unauthenticated()
 
 
+def _discard(services: Services, upload: Upload) -> None:
+    if upload.store:
+        for store in services.stores.of_upload(upload.store):
+            store.discard(_for_owner(services, upload.image_id), upload.image_id)
+
+
 def _reclaim(services: Services, upload: Upload) -> bool:
-    """Ends a dead upload: claims it, erases its data, and lets the image fall to the status that its API promises."""
+    """Ends a dead upload: claims it, erases its data, and lets the image fall to the status that its API promises.
+
+    The claim is held as long as that takes: what is erased must not be the data of a next upload.
+    """
     claim = uuid.uuid4().hex
     if not services.registry.uploads.take_over(upload.image_id, upload.attempt, claim, services.worker()):
         return False
     try:
-        if upload.store:
-            for store in services.stores.of_upload(upload.store):
-                store.discard(_for_owner(services, upload.image_id), upload.image_id)
+        with services.leases.held(claim):
+            _discard(services, upload)
     except errors.GlanceError as error:
         LOG.warning("What upload %s of image %s left cannot be erased yet: %s", upload.attempt, upload.image_id, error.code)
         return False

@@ -12,6 +12,7 @@ from glance.context import RequestContext
 from glance.interfaces import ListsReaders, Store, Tap
 from glance.model.events import ImageActivated, ImagePrepared, ImageUploaded, ImageUploadFailed
 from glance.model.image import Held, Image, Location, OnFailure, StoredData, Upload
+from glance.model.status import HELD
 from glance.service import Services, failures, readers, reasons
 from glance.service.reserving import Reservation
 from glance.stream import Count, Digest, Limit, flow
@@ -105,8 +106,8 @@ class Uploading:
             failures.note(self.services, self.target.name, "write", error)
             if isinstance(error, errors.UploadLeftBehind):
                 self._leave(error)
-            else:
-                self._abandon(self.upload.attempt, error)
+            elif not self._abandon(self.upload.attempt, error) and isinstance(error, errors.GlanceError):
+                raise errors.UploadLost(image_id=self.image.id) from error  # whoever took over has erased what the store misses
             raise
 
     def _tell_readers(self) -> None:
@@ -132,19 +133,22 @@ class Uploading:
     def _undo(self, data: StoredData, failure: errors.GlanceError) -> Image | None:
         """Erases stored data, unless the registry did record them and only its answer was lost: then returns the image.
 
-        A fresh attempt goes on record first. From then on the old one can never be finished, however late its request arrives, and a crash
-        leaves to recovery what is not undone yet. Where the attempt is not on record, recovery took it for dead and may have looked for its
-        data before they were stored; then they are erased unless another attempt has stored its own in their place.
+        A fresh attempt goes on record first, and is held. From then on the old one can never be finished, however late its request arrives, and a
+        crash leaves to recovery what is not undone yet. Where the attempt is not on record, recovery took it for dead and may have looked for its
+        data before they were stored; then they are erased unless another attempt has stored its own in their place, or is about to.
         """
         records = self.services.registry
         fence = uuid.uuid4().hex
         try:
-            taken_over = records.uploads.take_over(self.image.id, self.upload.attempt, fence, self.upload.worker)
-            if not taken_over:
-                stored = records.images.get(replace(self.ctx, is_admin=True), self.image.id)
-                if any(one.url == data.location.url for one in stored.locations):
-                    return stored if _learned(stored) == _learned(data) else None
-            self.target.delete(self.ctx, data.location)
+            with self.services.leases.held(fence):
+                taken_over = records.uploads.take_over(self.image.id, self.upload.attempt, fence, self.upload.worker)
+                if not taken_over:
+                    stored = records.images.get(replace(self.ctx, is_admin=True), self.image.id)
+                    if any(one.url == data.location.url for one in stored.locations):
+                        return stored if _learned(stored) == _learned(data) else None
+                    if stored.status in HELD:
+                        return None  # by another attempt: what lies there may be its data already
+                self.target.delete(self.ctx, data.location)
         except errors.GlanceError as error:
             LOG.warning("The data of the failed upload %s of image %s is left to recovery: %s", self.upload.attempt, self.image.id, error.code)
             return None
@@ -159,11 +163,13 @@ class Uploading:
         except errors.GlanceError as error:
             LOG.warning("Why the upload of image %s failed is not on record: %s", self.image.id, error.code)
 
-    def _abandon(self, attempt: str, failure: BaseException) -> None:
+    def _abandon(self, attempt: str, failure: BaseException) -> bool:
+        """False where the attempt was not on record any more."""
         try:
-            self.services.registry.uploads.abandon(self.image.id, attempt, self.upload.on_failure, reasons.sentence(failure))
+            return self.services.registry.uploads.abandon(self.image.id, attempt, self.upload.on_failure, reasons.sentence(failure))
         except errors.GlanceError as error:
             LOG.warning("Image %s waits for recovery to end its upload: %s", self.image.id, error.code)
+            return True
 
 
 def _learned(data: Image | StoredData) -> tuple[object, ...]:

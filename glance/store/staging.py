@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from glance import errors
 from glance.context import RequestContext
 from glance.model.image import Location
+from glance.model.stores import Found
 from glance.store.drivers.file import FileStore, FileStoreSettings
 
 LOG = logging.getLogger(__name__)
 
 #: No store of an operator has a name that begins like this one.
 NAME = "os_glance_staging_store"
-
-_UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-#: A file that is complete, or one that was being written.
-_NAME = re.compile(rf"({_UUID})|\.({_UUID})\.[0-9a-f]+")
 
 
 class StagingStore(FileStore):
@@ -29,6 +26,10 @@ class StagingStore(FileStore):
         super().__init__(NAME, settings)
         self._ready = False
 
+    def probe(self) -> None:
+        self._make_ready()
+        super().probe()
+
     def add(self, ctx: RequestContext, image_id: str, chunks: Iterable[bytes], size: int | None) -> Location:
         self._make_ready()
         return super().add(ctx, image_id, chunks, size)
@@ -37,13 +38,15 @@ class StagingStore(FileStore):
         self._make_ready()
         super().discard(ctx, image_id)
 
-    def held(self) -> Sequence[str]:
-        """Only UUIDs count: whatever else lies in the directory was not put there by us."""
+    def contents(self) -> Iterator[Found]:
         [directory] = self._directories
-        if not directory.exists():
-            return ()
-        named = (_NAME.fullmatch(name) for name in directory.names())
-        return sorted({found[1] or found[2] for found in named if found})
+        if directory.exists():
+            self._make_ready()
+            yield from super().contents()
+
+    def now(self) -> datetime:
+        self._make_ready()
+        return super().now()
 
     def _make_ready(self) -> None:
         if not self._ready:

@@ -15,6 +15,7 @@ class TestSqlRegistry(RegistryContract):
 
 from __future__ import annotations
 
+from glance.testing.registry_rules.audits import AuditRules
 from glance.testing.registry_rules.deletes import DeleteRules
 from glance.testing.registry_rules.duties import DutyRules
 from glance.testing.registry_rules.failures import FailureRules
@@ -24,6 +25,7 @@ from glance.testing.registry_rules.locations import LocationRules
 from glance.testing.registry_rules.members import MemberRules
 from glance.testing.registry_rules.restores import RestoreRules
 from glance.testing.registry_rules.scene import Advance, Clock
+from glance.testing.registry_rules.standings import StandingRules
 from glance.testing.registry_rules.uploads import UploadRules
 from glance.testing.registry_rules.visibility import VisibilityRules
 
@@ -31,6 +33,17 @@ __all__ = ["Advance", "Clock", "RegistryContract"]
 
 
 class RegistryContract(
-    ImageRules, ListRules, VisibilityRules, DeleteRules, RestoreRules, UploadRules, FailureRules, LocationRules, MemberRules, DutyRules
+    ImageRules,
+    ListRules,
+    VisibilityRules,
+    DeleteRules,
+    RestoreRules,
+    UploadRules,
+    FailureRules,
+    LocationRules,
+    StandingRules,
+    MemberRules,
+    DutyRules,
+    AuditRules,
 ):
     """Every rule of ``glance.interfaces.Registry``."""

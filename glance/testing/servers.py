@@ -205,6 +205,12 @@ class Glance:
         for path in self.run_directory.glob("*.pid"):
             path.unlink()
 
+    def kill_one(self, service: Service) -> None:
+        """Ends all processes of one foreground service at once, without warning."""
+        child = self._children.pop(service)
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait(PATIENCE)
+
     def restart(self) -> None:
         self.stop()
         self.start()

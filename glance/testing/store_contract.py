@@ -12,7 +12,8 @@ location) and ``unknown`` (a location that has no data)::
             yield store
             store.close()
 
-Where a place can fail, ``failing_adds`` and ``failing_reads`` give the ways in which it does; ``held`` lets the suite look for leftovers.
+``ListedStoreContract`` is for stores that are ``Listed``. Where a place can fail, ``failing_adds`` and ``failing_reads`` give the ways in which it
+does; ``held`` lets the suite look for leftovers.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from glance import errors
 from glance.context import RequestContext
 from glance.interfaces import Blob, Probed, Store
 from glance.model.image import Location
+from glance.testing.listing_rules import ListingRules
 
 Publish = Callable[[bytes], Location]
 
@@ -416,6 +418,10 @@ class StoreContract(ReadableStoreContract):
         store.discard(ctx, image_id)
         with pytest.raises(errors.LocationNotFound):
             store.size(ctx, location)
+
+
+class ListedStoreContract(ListingRules, StoreContract):
+    """What a store passes that can be written, and tells what lies in its place."""
 
 
 class ReadOnlyStoreContract(ReadableStoreContract):

@@ -14,10 +14,12 @@ from sqlalchemy import Engine
 
 from glance.db.registry import SqlRegistry
 from glance.interfaces import Registry
+from glance.model.metrics import ROUTE
 from glance.registry.client import HttpRegistry, RegistryClientSettings, connect
 from glance.registry.server import RegistryApp
 from glance.testing.registry_contract import Advance, Clock, RegistryContract
 from glance.testing.wsgi_transport import WsgiTransport
+from tests.databases import moments
 
 SECRET = "sésame"
 
@@ -30,7 +32,8 @@ def clock() -> Clock:
 @pytest.fixture
 def application(clock: Clock, engine: Engine) -> RegistryApp:
     """The registry of a database of its own, as glance-registry serves it to callers who prove who they are."""
-    return RegistryApp(SqlRegistry(engine, clock=clock), secret=SECRET, default_limit=25, max_limit=1000, anonymous_is_admin=False)
+    registry = SqlRegistry(engine, clock=clock, lease_clock=moments(clock))
+    return RegistryApp(registry, secret=SECRET, default_limit=25, max_limit=1000, anonymous_is_admin=False)
 
 
 class TestRegistryThroughWsgi(RegistryContract):
@@ -57,6 +60,14 @@ class TestRegistryThroughSockets(RegistryContract):
     @pytest.fixture
     def advance(self, clock: Clock) -> Advance:
         return clock.advance
+
+
+@pytest.mark.parametrize("path", ["/", "/images", "/images/", "/images/detail"])
+def test_list_then_metrics_know_it_by_its_path(application: RegistryApp, path: str) -> None:
+    headers = {"X-Glance-Registry-Secret": SECRET.encode().decode("latin-1"), "X-Identity-Status": "Confirmed", "X-Roles": "admin"}
+    request = webob.Request.blank(path, headers=headers)
+    assert request.get_response(application).json == {"images": []}
+    assert request.environ[ROUTE] == path
 
 
 class TestClassicClient:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import Engine
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import pytest
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import OperationalError
+
+from glance.db.images import SqlImages
 from glance.db.leads import FEW
 from glance.db.registry import SqlRegistry
+from glance.db.steps import utc_now
+from glance.db.transactions import Database, Transactions
 from glance.interfaces import Registry
+from glance.model.image import Image, ImageQuery
+from glance.model.query import IdFormat
 from glance.testing.registry_contract import Advance, Clock, RegistryContract
 from glance.testing.registry_rules.lists import ListRules
-from glance.testing.registry_rules.scene import Scene
+from glance.testing.registry_rules.scene import ADMIN, Scene, start
 from glance.testing.registry_rules.visibility import VisibilityRules
-from tests.databases import KINDS
+from glance.testing.servers import wait_until
+from tests.databases import KINDS, moments
 
 
 @pytest.mark.parametrize("database_kind", KINDS, scope="session")
@@ -27,7 +37,7 @@ class SqlScene(Scene):
 
     @pytest.fixture
     def registry(self, engine: Engine, clock: Clock) -> Registry:
-        return SqlRegistry(engine, clock=clock, few=self.few)
+        return SqlRegistry(engine, clock=clock, lease_clock=moments(clock), few=self.few)
 
     @pytest.fixture
     def advance(self, clock: Clock) -> Advance:
@@ -42,3 +52,61 @@ class TestSqlListsOfMuch(SqlScene, ListRules, VisibilityRules):
     """The same lists where every number of images is too large to be looked at one by one."""
 
     few = -1
+
+
+class LateCommit:
+    """Begins transactions. The answer to the first COMMIT is lost; it is carried out after the first statement of the next transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._late: Connection | None = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[Connection]:
+        if self._late is None:
+            self._late = self._engine.connect()
+            yield self._late
+            raise OperationalError("COMMIT", {}, Exception("no answer"), connection_invalidated=True)
+        with self._engine.begin() as connection:
+            event.listen(connection, "after_cursor_execute", self._land, once=True)
+            yield connection
+
+    def _land(self, *_arguments: object) -> None:
+        if self._late is not None:
+            self._late.commit()
+            self._late.close()
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], scope="session")
+class TestLateCommits:
+    """In MariaDB whoever looks for the row waits for that COMMIT."""
+
+    @pytest.mark.parametrize("id_format", ["uuid", "integer"])
+    def test_create_when_its_commit_is_carried_out_late_makes_one_image(self, engine: Engine, id_format: IdFormat) -> None:
+        database = Database(engine)
+        database.write = Transactions(LateCommit(engine))
+        made = SqlImages(database, id_format, utc_now, FEW, None).create(ADMIN, Image(""))
+        assert SqlRegistry(engine).images.list(ADMIN, ImageQuery(scope="everything")) == [made]
+
+
+@pytest.mark.parametrize("database_kind", KINDS, scope="session")
+class TestLeasesWhereClocksDiffer:
+    """Two nodes on one database, whose own clocks are years apart."""
+
+    def test_upload_when_it_has_begun_on_one_node_is_alive_on_the_other(self, engine: Engine) -> None:
+        past, today = SqlRegistry(engine, clock=Clock()), SqlRegistry(engine)
+        for one in (past, today):
+            start(one)
+        assert [expired for node in (past, today) for _upload, expired in node.uploads.leases()] == [False] * 4
+
+    def test_duty_when_one_node_has_it_is_not_given_to_the_other(self, engine: Engine) -> None:
+        past, today = SqlRegistry(engine, clock=Clock()), SqlRegistry(engine)
+        assert past.duties.take("sweeping", "first") == "first"
+        assert today.duties.take("sweeping", "second") == "first"
+
+    def test_lease_when_its_seconds_are_over_is_expired(self, engine: Engine) -> None:
+        registry = SqlRegistry(engine, lease_seconds=0.5)
+        upload = start(registry)
+        registry.duties.take("sweeping", "first")
+        wait_until(lambda: registry.uploads.leases() == [(upload, True)], "the end of the upload's lease")
+        wait_until(lambda: registry.duties.take("sweeping", "second") == "second", "the end of the duty's lease")

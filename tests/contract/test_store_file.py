@@ -16,7 +16,7 @@ from glance import errors
 from glance.context import RequestContext
 from glance.model.image import Location
 from glance.store.drivers.file import FileStore, FileStoreSettings
-from glance.testing.store_contract import MIB, StoreContract, new_id, pieces
+from glance.testing.store_contract import MIB, BrokenSource, ListedStoreContract, new_id, pieces
 
 CTX = RequestContext()
 
@@ -69,7 +69,7 @@ def store(datadir):
     return store
 
 
-class TestFileStore(StoreContract):
+class TestFileStore(ListedStoreContract):
     @pytest.fixture
     def store(self, store):
         return store
@@ -77,6 +77,32 @@ class TestFileStore(StoreContract):
     @pytest.fixture
     def held(self, datadir):
         return lambda: names(datadir)
+
+    @pytest.fixture
+    def leave(self, store, datadir, tmp_path):
+        def leave(image_id):
+            def breaking():
+                yield b"half"
+                [temporary] = datadir.glob(f".{image_id}.*")
+                os.link(temporary, tmp_path / temporary.name)
+                raise BrokenSource
+
+            with pytest.raises(BrokenSource):
+                store.add(CTX, image_id, breaking(), None)
+            for leftover in tmp_path.glob(f".{image_id}.*"):
+                leftover.rename(datadir / leftover.name)
+            return 1
+
+        return leave
+
+    @pytest.fixture
+    def put_foreign(self, datadir):
+        def put(name):
+            (datadir / name).write_text("whatever")
+            (datadir / f".{name}").mkdir()
+            (datadir / new_id()).symlink_to(name)
+
+        return put
 
     @pytest.fixture
     def failing_adds(self, tmp_path):

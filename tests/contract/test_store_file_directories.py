@@ -12,7 +12,7 @@ from glance.context import RequestContext
 from glance.interfaces import Store
 from glance.model.image import Location
 from glance.store.drivers.file import DataDirectory, FileStore, FileStoreSettings
-from glance.testing.store_contract import StoreContract, new_id
+from glance.testing.store_contract import ListedStoreContract, new_id
 from tests import namespaces
 
 CTX = RequestContext()
@@ -33,11 +33,21 @@ def store(places: list[Path]) -> FileStore:
     return store
 
 
+def test_contents_when_there_are_many_then_each_once(store: FileStore, places: list[Path]) -> None:
+    for number in range(1, 2502):
+        (places[number % 2] / str(number)).touch()
+    assert sorted(int(found.image_id) for found in store.contents()) == list(range(1, 2502))
+    first = next(store.contents())
+    assert first.name.partition("/")[0] in {"1", "2", "3"}
+    store.remove(first)
+    assert sum(1 for _ in store.contents()) == 2500
+
+
 def names(*directories: Path) -> list[list[str]]:
     return [sorted(entry.name for entry in directory.iterdir()) for directory in directories]
 
 
-class TestFileStoreOfSeveralDirectories(StoreContract):
+class TestFileStoreOfSeveralDirectories(ListedStoreContract):
     @pytest.fixture
     def store(self, store: FileStore) -> FileStore:
         return store
@@ -45,6 +55,15 @@ class TestFileStoreOfSeveralDirectories(StoreContract):
     @pytest.fixture
     def held(self, places: list[Path]) -> Callable[[], Sequence[str]]:
         return lambda: [name for found in names(*places) for name in found]
+
+    @pytest.fixture
+    def leave(self, places: list[Path]) -> Callable[[str], int]:
+        def leave(image_id: str) -> int:
+            for place in places:
+                (place / f".{image_id}.0123456789abcdef").write_bytes(b"half")
+            return len(places)
+
+        return leave
 
     @pytest.fixture
     def gone(self, tmp_path: Path) -> FileStore:

@@ -135,12 +135,13 @@ def test_staging_store_when_it_has_a_time_out_then_works_as_without(tmp_path: Pa
     store = StagingStore(FileStoreSettings(tmp_path / "staging", timeout=60))
     name = "11111111-2222-4333-8444-555555555555"
 
-    assert list(store.held()) == []
+    assert list(store.contents()) == []
     location = store.add(CTX, name, [b"data"], 4)
 
-    assert (store.size(CTX, location), list(store.held())) == (4, [name])
+    [found] = store.contents()
+    assert (store.size(CTX, location), found.image_id) == (4, name)
     store.discard(CTX, name)
-    assert list(store.held()) == []
+    assert list(store.contents()) == []
 
 
 def hang_every_call(store: FileStore, pipe: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from glance.context import RequestContext
 from glance.store.drivers.file import FileStore, FileStoreSettings
-from glance.testing.store_contract import MIB, StoreContract, noise
+from glance.testing.store_contract import MIB, ListedStoreContract, noise
 
 CTX = RequestContext()
 BLOCK = 65536
@@ -22,7 +22,7 @@ def store(tmp_path: Path) -> FileStore:
     return store
 
 
-class TestThinFileStore(StoreContract):
+class TestThinFileStore(ListedStoreContract):
     @pytest.fixture
     def store(self, store: FileStore) -> FileStore:
         return store

@@ -3,10 +3,10 @@
 import pytest
 
 from glance.store.drivers.memory import MemoryStore
-from glance.testing.store_contract import MIB, StoreContract
+from glance.testing.store_contract import MIB, ListedStoreContract
 
 
-class TestMemoryStore(StoreContract):
+class TestMemoryStore(ListedStoreContract):
     memory_bound = 72 * MIB  # it keeps what it is given; twice while it joins the chunks
 
     @pytest.fixture

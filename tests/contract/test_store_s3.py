@@ -30,7 +30,7 @@ from glance.store.drivers.s3.parts import PARTS_HELD
 from glance.store.drivers.s3.settings import S3StoreSettings
 from glance.store.drivers.s3.store import S3Store
 from glance.testing.servers import wait_until
-from glance.testing.store_contract import BOUNDED, MIB, BrokenSource, StoreContract, new_id, noise, pieces
+from glance.testing.store_contract import BOUNDED, MIB, BrokenSource, ListedStoreContract, new_id, noise, pieces
 from tests.http_front import Front, Handler
 from tests.running import running
 from tests.swift_server import SwiftServer
@@ -120,7 +120,19 @@ def contents(store: Store, location: Location, offset: int = 0, length: int | No
         return b"".join(blob)
 
 
-class TestS3Store(StoreContract):
+def test_remove_of_an_upload_when_it_has_gone_on_then_it_stays(store: S3Store, s3: Any) -> None:
+    image_id = new_id()
+    upload = {"Bucket": BUCKET, "Key": image_id, "UploadId": s3.create_multipart_upload(Bucket=BUCKET, Key=image_id)["UploadId"]}
+    s3.upload_part(**upload, PartNumber=1, Body=bytes(PART))
+    [found] = [one for one in store.contents() if one.image_id == image_id]
+    assert (found.kind, found.size, found.name) == ("partial", PART, f"{image_id}?uploadId={upload['UploadId']}")
+    s3.upload_part(**upload, PartNumber=2, Body=bytes(PART))
+    store.remove(found)
+    assert len(s3.list_parts(**upload)["Parts"]) == 2
+    s3.abort_multipart_upload(**upload)
+
+
+class TestS3Store(ListedStoreContract):
     memory_bound = PARTS_HELD * PART + 8 * MIB  # 8: room that growing parts reserve, the suite's own chunks, and boto3
 
     @pytest.fixture
@@ -130,6 +142,31 @@ class TestS3Store(StoreContract):
     @pytest.fixture
     def held(self, held: Callable[[], Sequence[str]]) -> Callable[[], Sequence[str]]:
         return held
+
+    @pytest.fixture
+    def leave(self, s3: Any) -> Callable[[str], int]:
+        def leave(image_id: str) -> int:
+            s3.create_multipart_upload(Bucket=BUCKET, Key=image_id)
+            upload_id = s3.create_multipart_upload(Bucket=BUCKET, Key=image_id)["UploadId"]
+            s3.upload_part(Bucket=BUCKET, Key=image_id, UploadId=upload_id, PartNumber=1, Body=b"half")
+            return 2
+
+        return leave
+
+    @pytest.fixture
+    def put_foreign(self, s3: Any) -> Iterator[Callable[[str], None]]:
+        names: list[str] = []
+
+        def put(name: str) -> None:
+            names.append(name)
+            s3.put_object(Bucket=BUCKET, Key=name, Body=b"whatever")
+            s3.create_multipart_upload(Bucket=BUCKET, Key=name)
+
+        yield put
+        for upload in s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", ()):
+            s3.abort_multipart_upload(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"])
+        for name in names:
+            s3.delete_object(Bucket=BUCKET, Key=name)
 
     @pytest.fixture
     def failing(self, make: Callable[..., S3Store], settings: S3StoreSettings, closed_port: int, silent_port: int) -> Sequence[S3Store]:

@@ -17,7 +17,7 @@ from glance.model.image import Location
 from glance.store.drivers.swift.settings import SwiftStoreSettings
 from glance.store.drivers.swift.store import SwiftStore
 from glance.testing.servers import free_ports
-from glance.testing.store_contract import MIB, BrokenSource, StoreContract, new_id, noise, pieces
+from glance.testing.store_contract import MIB, BrokenSource, ListedStoreContract, new_id, noise, pieces
 from tests.swift_server import SwiftServer
 from tests.swift_stores import CTX, Make, container, make, names, read, settings, swift
 
@@ -49,7 +49,24 @@ def unreachable(settings: SwiftStoreSettings) -> Iterator[list[SwiftStore]]:
         yield [SwiftStore("swift", replace(settings, references={"ref1": account}, timeout=1)) for account in accounts]
 
 
-class SwiftContract(StoreContract):
+class SwiftContract(ListedStoreContract):
+    @pytest.fixture
+    def leave(self, swift: Connection, container: str) -> Callable[[str], int]:
+        def leave(image_id: str) -> int:
+            for segment in ("0123abcd-00001", "0123abcd-00002", "4567cdef-00001", "00001"):
+                swift.put_object(container, f"{image_id}-{segment}", b"half")
+            return 4
+
+        return leave
+
+    @pytest.fixture
+    def put_foreign(self, swift: Connection, container: str) -> Callable[[str], None]:
+        def put(name: str) -> None:
+            swift.put_object(container, name, b"whatever")
+            swift.put_object(container, f"{new_id()}-{name}", b"whatever")
+
+        return put
+
     @pytest.fixture
     def failing_reads(self, unreachable: list[SwiftStore]) -> Sequence[tuple[SwiftStore, Location]]:
         return [(store, Location(url="swift+config://ref1/images/one", store="swift")) for store in unreachable]

@@ -39,10 +39,13 @@ class Identity:
     port: int = 0
     life: float = 3600
     project: str = "test"
+    down: bool = False
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
     def answer(self, path: str, question: Any) -> tuple[int, dict[str, str], Any]:
         self.asked.append((path, question))
+        if self.down:
+            return 503, {}, {}
         if "wrong" in json.dumps(question):
             return 401, {}, {"error": {"code": 401, "message": "no", "title": "Unauthorized"}}
         url, token = get_auth(self.swift.auth_url, self.swift.user, self.swift.key)
@@ -133,6 +136,17 @@ def test_identity_v2_then_asked_with_user_and_project(make: Make, identity: Iden
     keep_one(through_identity(make, identity, "2", "v2.0", user="service:glance", key="secret"))
     question = {"auth": {"tenantName": "service", "passwordCredentials": {"username": "glance", "password": "secret"}}}
     assert identity.asked == [("/v2.0/tokens", question)]
+
+
+@pytest.mark.parametrize("create_container", [True, False])
+def test_probe_while_the_identity_service_is_down_then_works_with_the_token_there_is(make: Make, identity: Identity, create_container: bool) -> None:
+    reference = {"auth_url": f"http://127.0.0.1:{identity.port}/v3", "auth_version": "3", "user": "service:glance", "key": "secret"}
+    store = make(reference, region="north", create_container=create_container)
+    keep_one(store)
+    identity.down = True
+    store.probe()
+    keep_one(store)
+    assert len(identity.asked) == 1
 
 
 @pytest.mark.parametrize(("version", "path"), [("2", "v2.0"), ("3", "v3")])

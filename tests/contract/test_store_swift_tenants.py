@@ -19,7 +19,7 @@ from glance.model.image import Location
 from glance.store.drivers.swift.settings import SwiftReference, SwiftStoreSettings
 from glance.store.drivers.swift.store import SwiftStore
 from glance.testing.servers import free_ports
-from glance.testing.store_contract import MIB, BrokenSource, StoreContract, new_id, noise, pieces
+from glance.testing.store_contract import MIB, BrokenSource, ListedStoreContract, new_id, noise, pieces
 from tests.swift_server import SwiftServer
 from tests.swift_stores import swift
 
@@ -82,7 +82,7 @@ def read(store: SwiftStore, ctx: RequestContext, location: Location) -> bytes:
         blob.close()
 
 
-class TestTenantsSwiftStore(StoreContract):
+class TestTenantsSwiftStore(ListedStoreContract):
     @pytest.fixture
     def store(self, make: Make) -> SwiftStore:
         return make()
@@ -90,6 +90,11 @@ class TestTenantsSwiftStore(StoreContract):
     @pytest.fixture
     def ctx(self, owner: RequestContext) -> RequestContext:
         return owner
+
+    @pytest.fixture
+    def listed_ctx(self) -> RequestContext:
+        """Whose images lie in the account of the service itself."""
+        return RequestContext(request_id="req-tenants")
 
     @pytest.fixture
     def held(self, swift: Connection, prefix: str) -> Callable[[], Sequence[str]]:

@@ -129,3 +129,8 @@ def attempts(glance: Glance) -> int:
     """Uploads on record."""
     with contextlib.closing(sqlite3.connect(glance.database)) as database:
         return int(database.execute("SELECT count(*) FROM image_uploads").fetchone()[0])
+
+
+def descriptors(glance: Glance) -> int:
+    """Open files and connections, those to the database not counted: they are kept for the next requests."""
+    return sum(not path.startswith(str(glance.database)) for path in glance.open_files())

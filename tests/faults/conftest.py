@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -62,19 +63,27 @@ class Scene:
     proxy: Proxy
 
 
-@pytest.fixture(scope="session", params=["file", "swift", "s3"])
-def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, swift_server: SwiftServer) -> Iterator[Scene]:
-    """One service for each driver."""
-    driver: str = request.param
+@contextmanager
+def served(driver: str, directory: Path, swift_server: SwiftServer, **options: Mapping[str, object]) -> Iterator[Scene]:
+    """A service that keeps its images in a new place of that driver; ``options`` by section, beside those."""
     with ExitStack() as ended:
         proxy = ended.enter_context(Proxy(swift_server.port))
-        glance = Glance(tmp_path_factory.mktemp(driver), services=("api",), api_options={"DEFAULT": EMBEDDED})
+        glance = Glance(directory, services=("api",), api_options={"DEFAULT": EMBEDDED})
+        glance.add_options("api", options)
         place = InFiles(glance.images) if driver == "file" else place_of(driver, swift_server)
         ended.callback(place.close)
         if driver != "file":
             glance.add_options("api", {"glance_store": {"stores": f"{driver},file", "default_store": driver, **place.options(proxy.url)}})
         ended.enter_context(glance)
         yield Scene(glance, place, proxy)
+
+
+@pytest.fixture(scope="session", params=["file", "swift", "s3"])
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, swift_server: SwiftServer) -> Iterator[Scene]:
+    """One service for each driver."""
+    driver: str = request.param
+    with served(driver, tmp_path_factory.mktemp(driver), swift_server) as scene:
+        yield scene
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,10 +37,16 @@ class Place(Protocol):
     def held(self) -> list[str]:
         """Names of all that lies there, visible or not."""
 
+    def read(self, image_id: str) -> bytes | None:
+        """The whole data of an image; None where there are none."""
+
     def change(self, image_id: str, change: Change) -> None:
         """Puts other data, or some other part, in the place of an image's."""
 
     def erase(self, image_id: str) -> None: ...
+
+    def litter(self, image_id: str) -> int:
+        """Puts data there, and parts of an upload, under the id of an image; returns how many things that are."""
 
     def close(self) -> None: ...
 
@@ -66,12 +72,21 @@ class InFiles:
     def held(self) -> list[str]:
         return sorted(path.name for path in self._directory.iterdir())
 
+    def read(self, image_id: str) -> bytes | None:
+        path = self._directory / image_id
+        return path.read_bytes() if path.exists() else None
+
     def change(self, image_id: str, change: Change) -> None:
         path = self._directory / image_id
         path.write_bytes(change(path.read_bytes()))
 
     def erase(self, image_id: str) -> None:
         (self._directory / image_id).unlink()
+
+    def litter(self, image_id: str) -> int:
+        for name in (image_id, f".{image_id}.0123456789abcdef"):
+            (self._directory / name).write_bytes(b"left")
+        return 2
 
     def close(self) -> None:
         """Nothing is kept."""
@@ -108,6 +123,12 @@ class InSwift:
     def held(self) -> list[str]:
         return [entry["name"] for entry in self._client.get_container(self.container, full_listing=True)[1]]
 
+    def read(self, image_id: str) -> bytes | None:
+        if image_id not in self.held():
+            return None
+        data: bytes = self._client.get_object(self.container, image_id)[1]
+        return data
+
     def change(self, image_id: str, change: Change) -> None:
         segments = [name for name in self.held() if name.startswith(f"{image_id}-")]
         first = min(segments, default=image_id)
@@ -118,6 +139,11 @@ class InSwift:
         for name in self.held():
             if name.startswith(image_id):
                 self._client.delete_object(self.container, name)
+
+    def litter(self, image_id: str) -> int:
+        for name in (image_id, f"{image_id}-0123abcd-00001", f"{image_id}-0123abcd-00002"):
+            self._client.put_object(self.container, name, b"left")
+        return 3
 
     def close(self) -> None:
         self._client.close()
@@ -154,20 +180,36 @@ class InS3:
         return f"POST /{self.bucket}/{image_id}?uploadId=".encode()
 
     def held(self) -> list[str]:
-        objects = self._client.list_objects_v2(Bucket=self.bucket).get("Contents", ())
-        uploads = self._client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", ())
-        return [one["Key"] for one in (*objects, *uploads)]
+        objects = self._listed("list_objects_v2", "Contents")
+        return [one["Key"] for one in (*objects, *self._listed("list_multipart_uploads", "Uploads"))]
+
+    def read(self, image_id: str) -> bytes | None:
+        try:
+            with contextlib.closing(self._client.get_object(Bucket=self.bucket, Key=image_id)["Body"]) as body:
+                data: bytes = body.read()
+        except self._client.exceptions.NoSuchKey:
+            return None
+        return data
 
     def change(self, image_id: str, change: Change) -> None:
-        with contextlib.closing(self._client.get_object(Bucket=self.bucket, Key=image_id)["Body"]) as body:
-            data = body.read()
-        self._client.put_object(Bucket=self.bucket, Key=image_id, Body=change(data))
+        self._client.put_object(Bucket=self.bucket, Key=image_id, Body=change(self.read(image_id) or b""))
 
     def erase(self, image_id: str) -> None:
         self._client.delete_object(Bucket=self.bucket, Key=image_id)
 
+    def litter(self, image_id: str) -> int:
+        name = {"Bucket": self.bucket, "Key": image_id}
+        self._client.put_object(**name, Body=b"left")
+        upload_id = self._client.create_multipart_upload(**name)["UploadId"]
+        self._client.upload_part(**name, UploadId=upload_id, PartNumber=1, Body=b"left")
+        return 2
+
     def close(self) -> None:
         self._client.close()
+
+    def _listed(self, operation: str, what: str) -> Iterator[dict[str, str]]:
+        for page in self._client.get_paginator(operation).paginate(Bucket=self.bucket):
+            yield from page.get(what, ())
 
 
 def place_of(driver: str, server: SwiftServer) -> Place:

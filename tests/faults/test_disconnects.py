@@ -13,8 +13,8 @@ import pytest
 
 from glance.testing.servers import Glance, wait_until
 from glance.testing.wire import request_bytes
-from tests.faults.clients import BYTES, PATIENCE, V1, attempts, download, new_image, stored
-from tests.faults.conftest import Report, Scene
+from tests.faults.clients import BYTES, PATIENCE, V1, attempts, descriptors, download, new_image, stored
+from tests.faults.conftest import Report, Rounds, Scene
 
 #: Clients at the same time.
 CLIENTS = 8
@@ -62,11 +62,6 @@ def interrupted_download(glance: Glance, numbers: random.Random, image_id: str, 
             leave(connection, rst=True)
 
 
-def descriptors(glance: Glance) -> int:
-    """Open files and connections, those to the database not counted: they are kept for the next requests."""
-    return sum(not path.startswith(str(glance.database)) for path in glance.open_files())
-
-
 def statuses(glance: Glance) -> set[str]:
     """Of all images that are there."""
     with contextlib.closing(sqlite3.connect(glance.database)) as database:
@@ -88,8 +83,13 @@ def interrupt(scene: Scene, seed: int, count: int) -> None:
     assert glance.request("DELETE", f"/v2/images/{whole}").status == 204
 
 
-def check(scene: Scene, report: Report, count: int) -> None:
-    glance, kept = scene.glance, scene.place.held()
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("shared", ["file", pytest.param("swift", marks=SLOW), pytest.param("s3", marks=SLOW)], indirect=True)
+def test_clients_that_go_away_at_a_random_byte_then_nothing_stays(scene: Scene, report: Report, rounds: Rounds) -> None:
+    glance, kept, count = scene.glance, scene.place.held(), rounds(60, 1000)
     interrupt(scene, seed=1, count=2 * CLIENTS)  # after these all is open that stays open for other requests
     before = descriptors(glance)
     # The S3 client keeps connections for what comes next: no more than were in use at a time.
@@ -102,13 +102,3 @@ def check(scene: Scene, report: Report, count: int) -> None:
     assert statuses(glance) <= {"queued", "killed"}
     delta = descriptors(glance) - before
     report(f"R15 {scene.place.driver}: {count} uploads and {count} downloads given up (seed {SEED}): leftovers 0, descriptors {delta:+}")
-
-
-@pytest.mark.parametrize("shared", ["file"], indirect=True)
-def test_clients_that_go_away_at_a_random_byte_then_nothing_stays(scene: Scene, report: Report) -> None:
-    check(scene, report, 60)
-
-
-@pytest.mark.slow
-def test_many_clients_that_go_away_at_a_random_byte_then_nothing_stays(scene: Scene, report: Report) -> None:
-    check(scene, report, {"file": 1000, "swift": 100, "s3": 50}[scene.place.driver])

@@ -8,7 +8,7 @@ import pytest
 
 from glance.testing.servers import wait_until
 from tests.faults.clients import age, download, marked, stored
-from tests.faults.conftest import Report, Scene
+from tests.faults.conftest import Report, Rounds, Scene
 from tests.http_front import Front, Handler
 from tests.running import running
 
@@ -42,12 +42,14 @@ def veil(scene: Scene) -> Iterator[Veil]:
 
 
 @pytest.mark.parametrize("shared", ["swift", "s3"], indirect=True)
-def test_object_when_it_appears_late_then_not_said_to_be_missing_and_erased_with_its_image(scene: Scene, veil: Veil, report: Report) -> None:
+def test_object_when_it_appears_late_then_not_said_to_be_missing_and_erased_with_its_image(
+    scene: Scene, veil: Veil, report: Report, rounds: Rounds
+) -> None:
     glance, data = scene.glance, b"data that appear late"
     first, second, third = (stored(glance, data) for _ in range(3))
 
     veil.down = True
-    answers = [download(glance, first) for _ in range(5)]
+    answers = [download(glance, first) for _ in range(rounds(5, 100))]
     assert glance.request("DELETE", f"/v2/images/{second}").status == 204
     age(glance, third)
     old = download(glance, third)

@@ -37,6 +37,9 @@ class Service:
             raise errors.ConfigurationError(reason="cannot start on purpose")
         LOG.info("started in %d", os.getpid())
 
+    def leaving(self) -> None:
+        LOG.info("leaving in %d", os.getpid())
+
     def stopped(self) -> None:
         LOG.info("stopped in %d", os.getpid())
 

@@ -56,6 +56,12 @@ def test_commands_about_the_policy_when_typed_then_say_what_decides(tmp_path: Pa
     check_typed(script, tmp_path, {}, ["site/policy.yaml", "delete_image is allowed to a user of project web with the roles manager, member"])
 
 
+def test_commands_about_checking_when_typed_then_say_that_all_agrees(tmp_path: Path) -> None:
+    start = "glance-manage setup --dir /srv/glance\nglance-control --pid-dir /srv/glance/run all start /srv/glance"
+
+    check_typed(f"{start}\n{commands('Compare the database with the stores')}", tmp_path, {}, ["All agrees.", '"exit_status": 0}'])
+
+
 def test_commands_about_keystone_when_typed_then_the_clients_are_answered(tmp_path: Path) -> None:
     install, _, script = commands("Users of keystone").partition("\n")
     (tmp_path / "keystone").mkdir()

@@ -273,10 +273,10 @@ def test_manage_when_the_database_is_made_then_says_its_version(tmp_path: Path) 
     for words in (["db_sync"], ["-v", "db", "sync"]):
         code, text = manage(*words)
         assert code == 0
-        assert text.startswith("The database is at version ")
+        assert text.splitlines()[-1].startswith("Database is synced successfully. It is at version ")
     number = text.split()[-1].rstrip(".")
     assert manage("db", "version") == (0, f"{number}\n")
-    assert manage("db", "check") == (0, f"The database is at version {number}, the newest.\n")
+    assert manage("db", "check") == (0, "Database is up to date. No upgrades needed.\n")
     assert (tmp_path / "db.sqlite").stat().st_mode & 0o007 == 0
 
 
@@ -286,6 +286,11 @@ def test_manage_when_the_database_is_made_then_says_its_version(tmp_path: Path) 
         ([], 2, "Usage: glance-manage"),
         (["bogus"], 1, "ERROR: unrecognized command 'bogus'"),
         (["db", "bogus"], 1, "ERROR: unrecognized command 'db bogus'"),
+        (["db_check", "0001"], 1, "ERROR: unrecognized command 'db_check 0001'"),
+        (["db_sync", "0001", "0002"], 1, "ERROR: unrecognized command 'db_sync 0001 0002'"),
+        (["db_purge", "--age-in-days", "-1"], 1, "ERROR: "),
+        (["db_purge", "--max_rows", "many"], 1, "ERROR: "),
+        (["--sql-connection", "sqlite:////nowhere.sqlite", "db_archive"], 1, "ERROR: Name a file"),
         (["db_sync"], 1, "ERROR: Unable to locate any configuration file"),
         (["setup"], 2, "--dir"),
     ],
@@ -297,6 +302,31 @@ def test_manage_when_the_words_are_wrong_then_says_which_are_right(tmp_path: Pat
     assert text in done.stderr
 
 
+def test_manage_when_an_older_database_is_brought_up_to_date_then_says_each_step(tmp_path: Path) -> None:
+    path = tmp_path / "db.sqlite"
+
+    def manage(*words: str) -> tuple[int, str]:
+        done = run("glance-manage", "--sql-connection", f"sqlite:///{path}", *words, cwd=tmp_path)
+        assert (done.stderr == "") == (done.returncode != 1)
+        return done.returncode, done.stdout + done.stderr
+
+    hint = f'The only way back to version 0008 is a copy of the database that was made before: sqlite3 {path} ".backup COPY"\n'
+    assert manage("db_sync", "0008")[0] == 0
+    todo = (
+        "The database lacks 0009, 0010, 0011. Next is: glance-manage db expand. With all services stopped, glance-manage db sync does everything.\n"
+    )
+    assert manage("db_check") == (3, todo + hint)
+    assert manage("db", "migrate") == (1, "ERROR: The database needs another step first: run glance-manage db expand.\n")
+    assert manage("db", "purge") == (1, "ERROR: Programs of an older release may still use the database: run glance-manage db_sync first.\n")
+    assert manage("db_expand") == (0, f"{hint}Revision 0009 (expand) is done.\n")
+    assert manage("db_check")[0] == 4
+    assert manage("db_migrate") == (0, "Revision 0010 (migrate) is done.\n")
+    assert manage("db_check")[0] == 5
+    assert manage("db_contract") == (0, "Revision 0011 (contract) is done.\n")
+    for phase, noun in (("expand", "expansion"), ("migrate", "migration"), ("contract", "contraction")):
+        assert manage("db", phase) == (0, f"No {noun} needed.\n")
+
+
 def test_manage_when_the_tables_are_somebody_else_s_then_leaves_them(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "db.sqlite") as database:
         database.execute("CREATE TABLE images (id INTEGER)")
@@ -305,7 +335,7 @@ def test_manage_when_the_tables_are_somebody_else_s_then_leaves_them(tmp_path: P
     done = run("glance-manage", "--sql-connection", f"sqlite:///{tmp_path}/db.sqlite", "db_sync", cwd=tmp_path)
 
     assert done.returncode == 1
-    assert done.stderr.startswith("ERROR: ")
+    assert done.stderr.startswith("Failed to sync database: ERROR: The database holds tables that this program did not make")
 
 
 def test_manage_when_the_database_is_garbage_then_says_so(tmp_path: Path) -> None:
@@ -315,7 +345,7 @@ def test_manage_when_the_database_is_garbage_then_says_so(tmp_path: Path) -> Non
     done = run("glance-manage", "--sql-connection", f"sqlite:///{path}", "db_sync", cwd=tmp_path)
 
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == f"ERROR: The database sqlite:///{path} cannot be used: file is not a database"
+    assert done.stderr.splitlines()[-1] == f"Failed to sync database: ERROR: The database sqlite:///{path} cannot be used: file is not a database"
 
 
 @pytest.mark.parametrize("mode", ["http", "embedded"])

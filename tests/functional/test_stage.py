@@ -73,6 +73,7 @@ def test_stage_when_acknowledged_and_then_killed_then_kept_and_only_what_has_no_
     mortal.kill()
     for name in (str(uuid.uuid4()), "README"):
         (mortal.staging / name).write_text("left behind")
+        os.utime(mortal.staging / name, (0, 0))
     mortal.start()
     wait_until(lambda: {path.name for path in mortal.staging.iterdir()} == {image_id, "README"}, "the sweep")
     assert (status(mortal, image_id), (mortal.staging / image_id).read_bytes()) == ("uploading", data)

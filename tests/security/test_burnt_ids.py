@@ -49,21 +49,32 @@ def rows(case: Case, image_id: str) -> list[tuple[str, int, str]]:
 
 @pytest.mark.parametrize("version", DELETED)
 def test_id_of_a_deleted_public_image_then_nobody_can_take_it_again(case: Case, version: str) -> None:
-    """S11, OSSN-0075: deleted by v1 or v2; there is no purge yet, so the row itself keeps the id."""
+    """S11, OSSN-0075: deleted by v1 or v2, before and after its rows are purged."""
     picture = case.image("ADM", "public")
     assert case.ask("ADM", "DELETE", f"/{version}/images/{picture.id}").status == DELETED[version]
 
-    for who in ("A", "B", "ADM"):
-        assert [answer.status for answer in claims(case, who, picture.id)] == [409] * 4
-    strangers = [[answer.status for answer in claims(case, who, picture.id)] for who in ("R", ANON)]
-    assert strangers == ([[409] * 4] * 2 if case.everybody_is_admin else [[403] * 4, [401] * 4])
-    for spelling, written in spelled(picture.id).items():
-        assert [answer.status for answer in claims(case, "A", written)] == [400] * 4, spelling
+    check_burnt(case, picture.id)
     assert rows(case, picture.id) == [(picture.id, 1, "deleted")]
     assert case.status(picture, "A") == "gone"
+
+    case.glance.manage("db_purge", "--age-in-days", "0", "--max-rows", "-1")
+    assert rows(case, picture.id) == []
+    check_burnt(case, picture.id)
+    assert rows(case, picture.id) == []
+    assert case.status(picture, "A") == "gone"
     case.saw(
-        f"after DELETE by {version}: the id 409 for A, B, ADM in v1 and v2; {len(spelled(picture.id))} other spellings 400; one row; no purge yet"
+        f"after DELETE by {version}, and again after db_purge of all ages: the id 409 for A, B, ADM in v1 and v2; "
+        f"{len(spelled(picture.id))} other spellings 400"
     )
+
+
+def check_burnt(case: Case, image_id: str) -> None:
+    for who in ("A", "B", "ADM"):
+        assert [answer.status for answer in claims(case, who, image_id)] == [409] * 4
+    strangers = [[answer.status for answer in claims(case, who, image_id)] for who in ("R", ANON)]
+    assert strangers == ([[409] * 4] * 2 if case.everybody_is_admin else [[403] * 4, [401] * 4])
+    for spelling, written in spelled(image_id).items():
+        assert [answer.status for answer in claims(case, "A", written)] == [400] * 4, spelling
 
 
 def test_id_of_an_image_that_never_had_data_then_burnt_as_well(case: Case) -> None:

@@ -1,12 +1,14 @@
 """${message}."""
 
 import sqlalchemy as sa
-from alembic import op
-${imports if imports else ""}
+
+from glance.db.migrations import repeatable as op
+
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = ${repr(branch_labels)}
 depends_on = ${repr(depends_on)}
+phase = "expand"
 
 
 def upgrade():

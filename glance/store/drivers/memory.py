@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import BinaryIO
 
@@ -12,6 +14,7 @@ from glance import errors
 from glance.context import RequestContext
 from glance.interfaces import Blob
 from glance.model.image import Location
+from glance.model.stores import Found
 from glance.store import location as urls
 
 
@@ -32,6 +35,12 @@ class MemoryBlob:
         self._data = b""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    data: bytes
+    added: datetime
+
+
 class MemoryStore:
     """``memory://<image id>``; lasts as long as the object, and holds as much as memory does (sentence 12 of Store is not kept)."""
 
@@ -41,7 +50,7 @@ class MemoryStore:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._objects: dict[str, bytes] = {}
+        self._objects: dict[str, _Kept] = {}
         self._lock = threading.Lock()
 
     def check(self) -> None:
@@ -52,7 +61,7 @@ class MemoryStore:
         with self._lock:
             if image_id in self._objects:
                 raise errors.ObjectExists(image_id=image_id)
-            self._objects[image_id] = data
+            self._objects[image_id] = _Kept(data, self.now())
         return Location(url=f"memory://{image_id}", store=self.name)
 
     def open(self, ctx: RequestContext, location: Location, offset: int = 0, length: int | None = None) -> Blob:
@@ -72,6 +81,19 @@ class MemoryStore:
         with self._lock:
             self._objects.pop(image_id, None)
 
+    def contents(self) -> Iterator[Found]:
+        with self._lock:
+            return iter([_found(image_id, kept) for image_id, kept in self._objects.items()])
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def remove(self, found: Found) -> None:
+        with self._lock:
+            kept = self._objects.get(found.name)
+            if kept is not None and _found(found.name, kept) == found:
+                del self._objects[found.name]
+
     def recognizes(self, location: Location) -> bool:
         url = urls.parse(location.url)
         return url is not None and url.scheme in self.schemes
@@ -84,7 +106,11 @@ class MemoryStore:
         return url.authority if url is not None and url.scheme in self.schemes else ""
 
     def _find(self, location: Location) -> bytes:
-        data = self._objects.get(self._id(location))
-        if data is None:
+        kept = self._objects.get(self._id(location))
+        if kept is None:
             raise errors.LocationNotFound(store=self.name)
-        return data
+        return kept.data
+
+
+def _found(image_id: str, kept: _Kept) -> Found:
+    return Found(image_id, "data", image_id, f"memory://{image_id}", len(kept.data), kept.added)

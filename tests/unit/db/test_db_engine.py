@@ -8,7 +8,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import URL, Engine
+from sqlalchemy.exc import OperationalError
 
 from glance import errors
 from glance.db.engine import DatabaseSettings, database_url, make_engine, unusable, wait_for
@@ -72,6 +73,21 @@ def test_engine_when_it_creates_files_keeps_others_out(tmp_path: Path, empty_eng
     finally:
         os.umask(before)
     assert files == {"glance.sqlite": 0o640, "glance.sqlite-wal": 0o640, "glance.sqlite-shm": 0o640}
+
+
+@pytest.mark.parametrize("name", ["glance.sqlite", "what? 100%#.sqlite"])
+def test_engine_when_its_file_vanishes_does_not_begin_anew(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    engine = make_engine(DatabaseSettings(URL.create("sqlite", database=str(path)).render_as_string()))
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT file FROM pragma_database_list").scalar() == str(path)
+    engine.dispose()
+    path.rename(tmp_path / "away")
+    with pytest.raises(OperationalError, match="unable to open database file"):
+        engine.connect()
+    assert not path.exists()
+    (tmp_path / "away").rename(path)
+    engine.connect().close()
 
 
 def test_engine_when_connected_is_durable_and_checks_references(empty_engine: Engine) -> None:

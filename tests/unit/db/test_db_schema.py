@@ -11,25 +11,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, String, event, inspect
+from sqlalchemy import Engine, String, event, func, insert, inspect, select, text
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateTable
 
 from glance import errors
 from glance.db import migrate
+from glance.db.figures import SqlFigures
 from glance.db.registry import SqlRegistry
-from glance.db.schema import images, metadata
+from glance.db.revisions import Phase
+from glance.db.schema import image_locations, images, metadata
 from glance.model.attributes import ATTRIBUTES, MAX_BIG_INTEGER
 from glance.model.image import ImageChanges
 from glance.testing.registry_rules.scene import ALICE, BOB, create
 
 OLD_IMAGE = "11111111-2222-4333-8444-555555555555"
-NEWEST = "0008"
+NEWEST = "0011"
+PHASES: tuple[Phase, ...] = ("expand", "migrate", "contract")
+HISTORY = {"created_at": datetime(2012, 5, 6), "updated_at": datetime(2012, 5, 6)}
 
 
 def differences(engine: Engine) -> list[Any]:
@@ -52,11 +54,8 @@ def test_sync_when_repeated_changes_nothing(engine: Engine) -> None:
 
 
 def test_sync_when_the_database_is_older_keeps_what_is_in_it(empty_engine: Engine) -> None:
+    migrate.sync(empty_engine, "0001")
     with empty_engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", "glance.db:migrations")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
         for statement in (
             "INSERT INTO images (id, name, status, owner, created_at, updated_at) VALUES ('{0}', 'old', 'active', 'alice', '{1}', '{1}')",
             "INSERT INTO image_properties (image_id, name, value, created_at, updated_at) VALUES ('{0}', 'a', '1', '{1}', '{1}')",
@@ -112,11 +111,69 @@ def test_sync_when_tables_are_somebody_elses_leaves_them_alone(empty_engine: Eng
     assert inspect(empty_engine).get_table_names() == ["images"]
 
 
-def test_sync_when_the_version_is_unknown_raises(engine: Engine) -> None:
+@pytest.mark.parametrize("left", ["DROP TABLE schema_needs", "DELETE FROM schema_needs", "UPDATE schema_needs SET revision = '9998'"])
+def test_schema_when_its_version_is_unknown_then_nothing_works(engine: Engine, left: str) -> None:
+    """Made by another program, or contracted past this one."""
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'pike01'")
-    with pytest.raises(errors.ConfigurationError, match="pike01"):
-        migrate.sync(engine)
+        connection.exec_driver_sql(left)
+    for work in (migrate.sync, migrate.check, migrate.due):
+        with pytest.raises(errors.ConfigurationError, match="pike01"):
+            work(engine)
+    with pytest.raises(errors.SchemaOutdated):
+        SqlFigures(engine).check_schema()
+
+
+def test_schema_when_it_is_newer_and_this_program_is_not_shut_out_then_fits(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    migrate.check(engine)
+    SqlFigures(engine).check_schema()
+    assert (migrate.sync(engine), migrate.due(engine), migrate.version(engine)) == ([], [], "9999")
+    assert [migrate.run(engine, phase) for phase in PHASES] == [[], [], []]
+
+
+def test_phases_when_taken_one_by_one_then_this_program_fits_once_the_schema_is_expanded(empty_engine: Engine) -> None:
+    migrate.sync(empty_engine, "0004")
+    with pytest.raises(errors.ConfigurationError, match="glance-manage db_sync"):
+        migrate.check(empty_engine)
+    for early in ("migrate", "contract"):
+        with pytest.raises(errors.ConfigurationError, match="first: run glance-manage db expand"):
+            migrate.run(empty_engine, early)
+    assert migrate.run(empty_engine, "expand") == ["0005", "0006", "0007", "0008", "0009"]
+    migrate.check(empty_engine)
+    SqlFigures(empty_engine).check_schema()
+    with pytest.raises(errors.ConfigurationError, match="first: run glance-manage db migrate"):
+        migrate.run(empty_engine, "contract")
+    assert [migrate.run(empty_engine, phase) for phase in PHASES] == [[], ["0010"], ["0011"]]
+    assert differences(empty_engine) == []
+    assert migrate.due(empty_engine) == []
+
+
+def test_sync_to_a_revision_then_goes_no_further_and_never_back(empty_engine: Engine) -> None:
+    assert migrate.sync(empty_engine, "0003") == ["0001", "0002", "0003"]
+    assert migrate.sync(empty_engine, "0002") == []
+    assert migrate.version(empty_engine) == "0003"
+    with pytest.raises(errors.ConfigurationError, match="no schema version 'pike01'"):
+        migrate.sync(empty_engine, "pike01")
+
+
+def test_migration_of_locations_when_there_are_more_than_a_batch_then_mends_them_and_tells(empty_engine: Engine) -> None:
+    migrate.sync(empty_engine, "0009")
+    rows = [{"image_id": OLD_IMAGE, "value": f"{('http', 'https', 'file')[number % 3]}://web/{number}", **HISTORY} for number in range(6000)]
+    with empty_engine.begin() as connection:
+        connection.execute(insert(images).values(id=OLD_IMAGE, status="active", **HISTORY))
+        connection.execute(insert(image_locations), rows)
+    told: list[str] = []
+    assert migrate.run(empty_engine, "migrate", told.append) == ["0010"]
+    with empty_engine.connect() as connection:
+        owned = connection.execute(select(image_locations.c.owned, image_locations.c.value.like("file:%"), func.count()).group_by(text("1, 2"))).all()
+    assert sorted(owned) == [(False, False, 4000), (True, True, 2000)]
+    assert told == [
+        "Revision 0010 (migrate): row 5000 of 6000.",
+        "Revision 0010 (migrate): row 6000 of 6000.",
+        "Revision 0010 (migrate) is done.",
+    ]
 
 
 @pytest.mark.parametrize("work", [migrate.sync, migrate.version, migrate.check])

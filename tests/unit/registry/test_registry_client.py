@@ -202,6 +202,8 @@ def test_registry_when_silent_for_too_long_is_unavailable_and_not_asked_again(se
         reply([]),
         reply(None),
         reply({"images": [{"size": "big"}]}),
+        reply({"images": [{}]}),
+        reply({"images": [{"id": "7"}]}),
         reply({"images": []}, "401 Unauthorized"),
         reply("moved", "302 Found\r\nLocation: http://127.0.0.1:1/"),
         b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",

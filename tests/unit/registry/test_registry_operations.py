@@ -7,7 +7,7 @@ import pytest
 
 from glance import errors, interfaces
 from glance.context import RequestContext
-from glance.model.image import Condition, Failure, ImageChanges, ImageQuery, Location, Member, Membership, Started, StoredData, Upload
+from glance.model.image import Condition, Failure, ImageChanges, ImageQuery, Location, Member, Membership, Standing, Started, StoredData, Upload
 from glance.model.quotas import Quotas, Usage
 from glance.registry.client import HttpRegistry
 from glance.registry.operations import OPERATIONS
@@ -21,6 +21,7 @@ PARTS = {
     "locations": interfaces.LocationRecords,
     "members": interfaces.MemberRecords,
     "duties": interfaces.DutyRecords,
+    "audits": interfaces.AuditRecords,
 }
 CTX = RequestContext(user="Jörg", project="東京", roles=("member", "admin"), request_id="req-1", read_only=True)
 UPLOAD = Upload(IMAGE.id, "attempt", "file", "host/boot/1/2", "queued", 2**40)
@@ -69,6 +70,9 @@ CALLS = [
     ("locations", "condemn", (0.5,), {}, None),
     ("locations", "condemned", (), {}, [(IMAGE.id, IMAGE.locations[1])]),
     ("locations", "erased", (7,), {}, None),
+    ("locations", "named", ([IMAGE.id, "7"],), {}, {IMAGE.id: Standing("deleted", (IMAGE.locations[1],), uploading=True), "7": Standing("queued")}),
+    ("locations", "named", ([],), {}, {}),
+    ("locations", "claimed", (["file:///images/one", "file:///ü"],), {}, frozenset({"file:///ü"})),
     ("locations", "mark", (7,), {"damaged": True}, True),
     ("members", "list", (CTX, IMAGE.id), {}, MEMBERS),
     ("members", "put", (CTX, IMAGE.id, [Membership("t1", True), Membership("t/2", None)]), {"replace": False, "maximum": 9}, None),
@@ -78,6 +82,15 @@ CALLS = [
     ("members", "remove", (CTX, IMAGE.id, ".."), {}, None),
     ("members", "shared_with", (CTX, "a/../b?c#d"), {}, MEMBERS),
     ("duties", "take", ("recovery", "host/boot/1/2", "host/boot/1/1"), {}, "host/boot/1/2"),
+    ("audits", "count", (datetime(2012, 5, 6, 7, 8, 9, 10),), {}, 7),
+    ("audits", "newest", (), {}, datetime(2012, 5, 6, 7, 8, 9, 10)),
+    ("audits", "newest", (), {}, None),
+    ("audits", "page", (IMAGE.id, 500, datetime(2012, 5, 6)), {}, [IMAGE, IMAGE]),
+    ("audits", "page", ("", 500, None), {}, []),
+    ("audits", "noted", ([7, 8],), {}, {7: datetime(2012, 5, 6, 7, 8, 9, 10), 8: datetime(2012, 5, 6)}),
+    ("audits", "twins", (), {}, [(IMAGE.id, IMAGE.locations[1])]),
+    ("audits", "relocate", (7, "file:///old/one", LOCATION), {}, True),
+    ("audits", "forget", (7,), {}, False),
 ]
 
 

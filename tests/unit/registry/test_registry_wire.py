@@ -25,8 +25,9 @@ def through(codec, value):
     ("codec", "value"),
     [
         (wire.IMAGE, IMAGE),
-        (wire.IMAGE, Image(id="")),
+        (wire.IMAGE, Image(id="7")),
         (wire.NEW_IMAGE, IMAGE),
+        (wire.NEW_IMAGE, Image(id="")),
         (wire.LOCATION, IMAGE.locations[0]),
         (wire.UPLOAD, Upload("i", "a", "file", "host/boot/1/2", "queued")),
         (wire.STORED_DATA, StoredData(IMAGE.locations[0], 5, None, 9, "sha512", "cd")),

@@ -11,6 +11,7 @@ from glance.db.registry import SqlRegistry
 from glance.interfaces import Registry
 from glance.service.duty import Duty
 from glance.testing.registry_contract import Clock
+from tests.databases import moments
 
 LONG = 3600.0
 #: A lease that is over as soon as it is looked at again: the registry is asked each time.
@@ -26,7 +27,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def records(engine: Engine, clock: Clock) -> Registry:
-    return SqlRegistry(engine, clock=clock, lease_seconds=60)
+    return SqlRegistry(engine, lease_clock=moments(clock), lease_seconds=60)
 
 
 @pytest.fixture

@@ -47,6 +47,18 @@ def test_findings_when_a_check_hangs_then_the_others_are_told_and_it_is_not_star
     wait_until(lambda: watched.findings()[0].error is None, "the check to end")
 
 
+def test_findings_when_the_system_had_no_thread_left_then_tell_later_what_is_so() -> None:
+    watched = Health([Check("part", lambda: None)], patience=0.2)
+    usual = threading.stack_size(1 << 46)  # more than a process can have
+    try:
+        with pytest.raises(RuntimeError):
+            watched.findings()
+    finally:
+        threading.stack_size(usual)
+
+    wait_until(lambda: watched.findings()[0].error is None, "the check to run")
+
+
 def test_findings_within_the_time_that_they_hold_then_nobody_is_asked_again() -> None:
     asked: list[int] = []
     watched = Health([Check("part", lambda: asked.append(1), fresh=3600)])

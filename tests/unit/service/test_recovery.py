@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from glance import errors
 from glance.context import RequestContext, unauthenticated
+from glance.db.registry import SqlRegistry
 from glance.interfaces import Registry
 from glance.model.events import ImageActivated
 from glance.model.image import Image
 from glance.service import Services, reasons
-from glance.service.recovery import recover, restore, sweep
+from glance.service.leases import Leases
+from glance.service.recovery import recover, restore
 from glance.service.uploading import Uploading
+from glance.store.drivers.file import FileStore, FileStoreSettings
+from glance.store.stores import StoreSet
+from glance.testing.registry_contract import Clock
+from tests.databases import moments
 from tests.services import Recorder, make_services
 
 ADMIN = unauthenticated()
@@ -51,6 +58,16 @@ def steps(number: int) -> Iterator[bool]:
         yield False
 
 
+class SlowStore(FileStore):
+    """One that takes its time to erase what an upload left; ``meanwhile`` is what happens then."""
+
+    meanwhile: Callable[[], None]
+
+    def discard(self, ctx: RequestContext, image_id: str) -> None:
+        self.meanwhile()
+        super().discard(ctx, image_id)
+
+
 def files(tmp_path: Path) -> set[str]:
     return {path.name for path in (tmp_path / "images").iterdir()}
 
@@ -78,16 +95,6 @@ def test_recovery_when_it_loses_its_right_on_the_way_then_stops(services: Servic
     allowed = steps(1 + 1 + 2)
     assert recover(services, dead, lambda: next(allowed)) == 3
     assert len(files(tmp_path)) == 1
-
-
-def test_sweep_when_it_may_not_go_on_then_staged_data_stay(services: Services, tmp_path: Path) -> None:
-    image = services.registry.images.create(ALICE, Image(id="", owner="alice"))
-    Uploading.begin(services, ALICE, image, services.stores.staging, "queued", "uploading").stage(iter([b"abc"]), 3)
-    services.registry.images.delete(ALICE, image.id)
-    assert sweep(services, lambda: False) == 0
-    assert [path.name for path in (tmp_path / "staging").iterdir()] == [image.id]
-    assert sweep(services) == 1
-    assert list((tmp_path / "staging").iterdir()) == []
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -150,6 +157,30 @@ def test_recovery_when_the_upload_had_told_why_then_that_is_kept(services: Servi
     failure = services.registry.uploads.last_failure(uploading.image.id)
     assert failure is not None
     assert failure.reason == errors.UploadLeftBehind(store="file").message
+
+
+def test_recovery_when_erasing_outlasts_a_lease_then_nobody_else_may_give_the_image_new_data(tmp_path: Path, engine: Engine) -> None:
+    clock = Clock()
+    registry = SqlRegistry(engine, lease_clock=moments(clock))
+    slow = SlowStore("file", FileStoreSettings(datadir=tmp_path / "images"))
+    services = make_services(tmp_path, registry)
+    begin(services)
+    clock.advance(60)
+    first = replace(services, stores=StoreSet([slow], "file", services.stores.staging), leases=Leases(registry))
+    repaired = []
+
+    def an_hour_goes_by() -> None:
+        for _ in range(180):
+            clock.advance(20)
+            first.leases.renew()
+        repaired.append(recover(services, alive))
+
+    slow.meanwhile = an_hour_goes_by
+    repaired.append(recover(first, alive))
+    assert repaired == [0, 1]
+    clock.advance(3600)
+    first.leases.renew()
+    assert registry.uploads.leases() == []
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,14 +16,13 @@ from glance.model.events import Event
 from glance.model.image import Image
 from glance.policies.engine import PolicyEngine
 from glance.service import Services, images
-from glance.service.recovery import recover, sweep
+from glance.service.recovery import recover
 from glance.service.staging import stage
 from glance.store.stores import StoreSet
 from tests.services import make_services
 from tests.unit.service.test_uploading import Faults, with_uploads
 
 ADMIN = unauthenticated()
-UNKNOWN = "0a0a0a0a-0000-4000-8000-000000000001"
 
 
 @dataclass
@@ -142,35 +140,3 @@ def test_stage_when_the_policy_refuses_then_forbidden_and_nothing_is_read(servic
     with pytest.raises(errors.PolicyForbids):
         stage(replace(services, policy=PolicyEngine(policy)), ADMIN, image_id, source, 3)
     assert (list(source.pieces), status(services, image_id)) == ([b"abc"], "queued")
-
-
-def test_sweep_when_an_image_is_not_there_then_its_files_go_and_all_others_stay(services: Services, tmp_path: Path, image_id: str) -> None:
-    stage(services, ADMIN, image_id, Source(iter([b"abc"])), 3)
-    deleted, queued = (services.registry.images.create(ADMIN, Image(id="")).id for _ in range(2))
-    services.registry.images.delete(ADMIN, deleted)
-    gone = [deleted, UNKNOWN, f".{UNKNOWN}.0123456789abcdef"]
-    others = [queued, "README", f"{UNKNOWN}.part", f"x{UNKNOWN}", UNKNOWN.upper()]
-    for name in gone + others:
-        (tmp_path / "staging" / name).write_text("left behind")
-    (tmp_path / "staging" / UNKNOWN.replace("a", "b")).mkdir()
-    assert sweep(services) == 2
-    assert sorted(files(tmp_path)) == sorted([image_id, *others, UNKNOWN.replace("a", "b")])
-
-
-def test_sweep_when_nothing_was_ever_staged_then_no_directory_is_made(services: Services, tmp_path: Path) -> None:
-    assert (sweep(services), (tmp_path / "staging").exists()) == (0, False)
-
-
-def test_sweep_when_the_registry_does_not_answer_then_it_is_told_and_nothing_goes(services: Services, tmp_path: Path, image_id: str) -> None:
-    stage(services, ADMIN, image_id, Source(iter([b"abc"])), 3)
-    silent: Any = SimpleNamespace(images=Faults(services.registry.images, before={"get": errors.RegistryUnavailable()}))
-    with pytest.raises(errors.RegistryUnavailable):
-        sweep(replace(services, registry=silent))
-    assert files(tmp_path) == [image_id]
-
-
-def test_sweep_when_the_directory_cannot_be_used_then_it_is_left(services: Services, tmp_path: Path) -> None:
-    (tmp_path / "staging").mkdir()
-    (tmp_path / "staging" / UNKNOWN).write_text("left behind")
-    (tmp_path / "staging").chmod(0o777)
-    assert (sweep(services), files(tmp_path)) == (0, [UNKNOWN])

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from glance import errors
-from glance.context import unauthenticated
+from glance.context import RequestContext, unauthenticated
+from glance.db.registry import SqlRegistry
 from glance.interfaces import Registry
 from glance.model.image import Image, Location, OnFailure, StoredData
 from glance.model.stores import StoreTraits
@@ -20,6 +22,9 @@ from glance.service.recovery import recover
 from glance.service.uploading import Uploading
 from glance.store.drivers.file import FileStore, FileStoreSettings
 from glance.store.stores import StoreSet
+from glance.tallies import Tallies
+from glance.testing.registry_contract import Clock
+from tests.databases import moments
 from tests.services import make_services
 
 ADMIN = unauthenticated()
@@ -100,6 +105,26 @@ def test_upload_when_the_data_break_off_then_killed_and_nothing_is_left(services
     assert (status(services, uploading.image.id), files(tmp_path), services.registry.uploads.leases()) == ("killed", [], [])
 
 
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(errors.StorageFull(store="file"), {("glance_store_errors_total", "file", "write", "storage-full"): 1}), (errors.RegistryUnavailable(), {})],
+    ids=["the store", "the registry"],
+)
+def test_upload_when_it_fails_then_counted_as_an_error_of_the_store_where_it_is_one(
+    services: Services, error: errors.GlanceError, expected: dict[tuple[str, ...], float]
+) -> None:
+    services = replace(services, tallies=Tallies())
+    assert services.tallies is not None
+
+    def chunks() -> Iterator[bytes]:
+        yield b"abc"
+        raise error  # as the look whether the project has room for more
+
+    with pytest.raises(type(error)):
+        begin(services).store(chunks(), None)
+    assert services.tallies.totals() == expected
+
+
 def test_upload_when_the_image_is_deleted_meanwhile_then_lost_and_erased(services: Services, tmp_path: Path) -> None:
     uploading = begin(services)
 
@@ -136,6 +161,31 @@ def test_upload_when_only_the_last_answer_is_lost_then_it_still_succeeds(service
     assert files(tmp_path) == [uploading.image.id]
 
 
+def test_upload_when_erasing_outlasts_a_lease_then_recovery_leaves_it_alone(tmp_path: Path, engine: Engine) -> None:
+    """Else the image would be queued, and what is erased late the data of the next upload."""
+    clock = Clock()
+    registry = SqlRegistry(engine, lease_clock=moments(clock))
+    repaired = []
+
+    class SlowStore(FileStore):
+        def delete(self, ctx: RequestContext, location: Location) -> None:
+            for _ in range(180):
+                clock.advance(20)
+                services.leases.renew()
+            repaired.append(recover(services, is_dead=lambda _worker: False))
+            super().delete(ctx, location)
+
+    services = make_services(tmp_path, registry)
+    slow = StoreSet([SlowStore("file", FileStoreSettings(datadir=tmp_path / "images"))], "file", services.stores.staging)
+    broken = Faults(registry.uploads, before={"finish": errors.RegistryUnavailable()})
+    uploading = begin(with_uploads(replace(services, stores=slow), broken), "queued")
+    services = uploading.services
+    with pytest.raises(errors.RegistryUnavailable):
+        uploading.store(iter([b"abc"]), 3)
+    assert repaired == [0]
+    assert (status(services, uploading.image.id), files(tmp_path), registry.uploads.leases()) == ("queued", [], [])
+
+
 def test_upload_when_its_lease_was_reclaimed_then_the_late_end_is_refused(services: Services, tmp_path: Path) -> None:
     uploading = begin(services)
 
@@ -143,8 +193,8 @@ def test_upload_when_its_lease_was_reclaimed_then_the_late_end_is_refused(servic
         yield b"abc"
         recover(services, is_dead=lambda _worker: True)
 
-    # The store finds its half-written data gone; a store that does not notice leaves it to the registry to refuse.
-    with pytest.raises((errors.UploadLost, errors.StoreUnavailable)):
+    # The store finds its half-written data gone, which says nothing about the store.
+    with pytest.raises(errors.UploadLost):
         uploading.store(chunks(), 3)
     assert status(services, uploading.image.id) == "killed"
     with pytest.raises(errors.UploadLost):
@@ -180,6 +230,28 @@ def test_upload_when_another_has_stored_other_data_meanwhile_then_lost_and_those
     with pytest.raises(errors.UploadLost):
         uploading.store(iter([b"abc"]), 3)
     assert status(services, uploading.image.id) == "active"
+    assert (tmp_path / "images" / uploading.image.id).read_bytes() == b"xyz"
+
+
+def test_upload_when_another_is_about_to_finish_meanwhile_then_lost_and_the_data_of_that_one_are_kept(services: Services, tmp_path: Path) -> None:
+    others: list[Uploading] = []
+
+    class Late:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(services.registry.uploads, name)
+
+        def finish(self, *arguments: Any) -> Any:
+            recover(services, is_dead=lambda _worker: True)
+            target = services.stores.get("file")
+            others.append(Uploading.begin(services, ADMIN, services.registry.images.get(ADMIN, uploading.image.id), target, "queued"))
+            target.add(ADMIN, uploading.image.id, iter([b"xyz"]), 3)
+            return services.registry.uploads.finish(*arguments)
+
+    uploading = begin(with_uploads(services, Late()), "queued")
+    with pytest.raises(errors.UploadLost):
+        uploading.store(iter([b"abc"]), 3)
+    data = StoredData(Location(f"file://{tmp_path}/images/{uploading.image.id}", "file"), 3, None)
+    services.registry.uploads.finish(ADMIN, uploading.image.id, others[0].upload.attempt, data)
     assert (tmp_path / "images" / uploading.image.id).read_bytes() == b"xyz"
 
 

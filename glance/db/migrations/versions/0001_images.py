@@ -1,13 +1,15 @@
 """Images, their properties, locations and members, and the uploads that run."""
 
 import sqlalchemy as sa
-from alembic import op
 from sqlalchemy.dialects import mysql
+
+from glance.db.migrations import repeatable as op
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+phase = "expand"
 
 TIME = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 OPTIONS = {

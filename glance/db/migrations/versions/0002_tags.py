@@ -1,13 +1,15 @@
 """What version 2 of the Image API adds: tags, hidden images, a digest of the operator's choice."""
 
 import sqlalchemy as sa
-from alembic import op
 from sqlalchemy.dialects import mysql
+
+from glance.db.migrations import repeatable as op
 
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+phase = "expand"
 
 TIME = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 OPTIONS = {

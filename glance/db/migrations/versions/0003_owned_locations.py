@@ -1,12 +1,14 @@
 """Which data this service wrote: only those are erased with their image."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from glance.db.migrations import repeatable as op
 
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
+phase = "expand"
 
 
 def upgrade():

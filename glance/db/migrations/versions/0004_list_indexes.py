@@ -1,12 +1,14 @@
 """An index for every order of lists, and for every filter that few images meet."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from glance.db.migrations import repeatable as op
 
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
+phase = "expand"
 
 SORTED = {
     "name": (sa.String(255), "''"),

@@ -1,12 +1,14 @@
 """Bytes that running uploads have reserved, and rows to hold while the quotas of an owner are checked."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from glance.db.migrations import repeatable as op
 
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
+phase = "expand"
 
 
 def upgrade():

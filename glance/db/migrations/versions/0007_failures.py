@@ -1,13 +1,15 @@
 """Why the last upload of an image failed."""
 
 import sqlalchemy as sa
-from alembic import op
 from sqlalchemy.dialects import mysql
+
+from glance.db.migrations import repeatable as op
 
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
+phase = "expand"
 
 
 def upgrade():

@@ -1,13 +1,15 @@
 """Who does what one process does for all of them, and until when."""
 
 import sqlalchemy as sa
-from alembic import op
 from sqlalchemy.dialects import mysql
+
+from glance.db.migrations import repeatable as op
 
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None
+phase = "expand"
 
 
 def upgrade():

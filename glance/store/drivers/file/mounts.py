@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import stat
 from pathlib import Path
 
 from glance import errors
@@ -14,6 +15,26 @@ LOG = logging.getLogger(__name__)
 _MOUNTS = Path("/proc/self/mountinfo")
 _MODE = 0o750
 _NOTE = "Glance found the directory {} mounted, and does not start while it is not. Remove this file if it is no mount point any more.\n"
+
+
+def prepare(directory: Path, what: str, *, required: bool) -> int:
+    """Makes a directory, mounted as it should be, and returns its inode. Raises ConfigurationError, also where everybody may write."""
+    try:
+        check(directory, what, required=required)
+        make(directory)
+        status = directory.stat()
+    except OSError as error:
+        raise misconfigured(directory, what, f"cannot be used: {error.strerror}") from None
+    if not stat.S_ISDIR(status.st_mode):
+        raise misconfigured(directory, what, "is not a directory")
+    if status.st_mode & stat.S_IWOTH:
+        raise misconfigured(directory, what, "may be written by everybody; take that permission away")
+    return status.st_ino
+
+
+def misconfigured(directory: Path, what: str, reason: str) -> errors.ConfigurationError:
+    """The error that names a directory and what is wrong with it."""
+    return errors.ConfigurationError(reason=f"The {what}, {directory}, {reason}.")
 
 
 def check(directory: Path, what: str, *, required: bool) -> None:

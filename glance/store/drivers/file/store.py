@@ -7,31 +7,36 @@ repairs a death between them stand in docs/architecture.md.
 # ruff: noqa: ARG002 - the signatures are those of interfaces.Store
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from glance import errors
 from glance.context import RequestContext
 from glance.interfaces import Blob
 from glance.model.image import Location
+from glance.model.stores import Found
 from glance.store import location as urls
-from glance.store.drivers.file import mounts, sparse
+from glance.store.drivers.file import listing, mounts, sparse
 from glance.store.drivers.file.blob import FileBlob
 from glance.store.drivers.file.calls import BoundedCalls
 from glance.store.drivers.file.draft import Draft
 from glance.store.drivers.file.meanings import READING, WRITING, Meanings
+from glance.store.drivers.file.preference import by_preference
 from glance.store.drivers.file.settings import DataDirectory, FileStoreSettings
 from glance.store.turns import Turns
 
 LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _DEFAULT_MODE = 0o640
 #: Bytes between two looks at the free space, where some of it is reserved.
@@ -57,17 +62,7 @@ class _Directory:
         self._check_writing()
 
     def _look(self) -> None:
-        try:
-            mounts.check(self.path, self._what, required=self._settings.require_mount)
-            mounts.make(self.path)
-            status = self.path.stat()
-        except OSError as error:
-            raise self._misconfigured(f"cannot be used: {error.strerror}") from None
-        if not stat.S_ISDIR(status.st_mode):
-            raise self._misconfigured("is not a directory")
-        if status.st_mode & stat.S_IWOTH:
-            raise self._misconfigured("may be written by everybody; take that permission away")
-        self._inode = status.st_ino
+        self._inode = mounts.prepare(self.path, self._what, required=self._settings.require_mount)
 
     def free(self) -> int:
         """Bytes that new images may take. Raises StorageFull where images have taken some of the reserve."""
@@ -174,6 +169,10 @@ class _Directory:
         """Whether a path, however it is spelled, leads here."""
         return os.path.realpath(path) == os.path.realpath(self.path)
 
+    def run(self, call: Callable[[], T], undo: Callable[[T], object]) -> T:
+        """What ``call``, of this directory, returns; ``undo`` gets what it returns when nobody waits for it any more."""
+        return call()
+
     @contextmanager
     def opened(self) -> Iterator[int]:
         """The directory as a descriptor. Raises StoreUnavailable where it is gone, or is another one than at start: an empty mount point
@@ -225,12 +224,11 @@ class _Directory:
             finally:
                 draft.drop()
         except errors.StoreWriteDenied:
-            raise self._misconfigured("may not be written by this process, or is on a file system without hard links") from None
+            raise mounts.misconfigured(
+                self.path, self._what, "may not be written by this process, or is on a file system without hard links"
+            ) from None
         except errors.StorageFull:
             LOG.warning("The %s is full: images can only be read.", self._what)
-
-    def _misconfigured(self, reason: str) -> errors.ConfigurationError:
-        return errors.ConfigurationError(reason=f"The {self._what}, {self.path}, {reason}.")
 
 
 class _BoundedDirectory(_Directory):
@@ -269,6 +267,9 @@ class _BoundedDirectory(_Directory):
 
     def is_at(self, path: str) -> bool:
         return self._calls.run(partial(super().is_at, path))
+
+    def run(self, call: Callable[[], T], undo: Callable[[T], object]) -> T:
+        return self._calls.run(call, undo)
 
     @contextmanager
     def opened(self) -> Iterator[int]:
@@ -377,6 +378,15 @@ class FileStore:
         if failures:
             raise failures[0]
 
+    def contents(self) -> Iterator[Found]:
+        return listing.contents(self._directories)
+
+    def now(self) -> datetime:
+        return listing.now(self._directories)
+
+    def remove(self, found: Found) -> None:
+        listing.remove(self._directories, found)
+
     def recognizes(self, location: Location) -> bool:
         try:
             return bool(self._find(location))
@@ -393,7 +403,7 @@ class FileStore:
             [directory] = self._directories
             return directory, directory.begin(name, size)
         failures: list[errors.GlanceError] = []
-        for directory in self._by_preference(failures):
+        for directory in by_preference(self._directories, failures):
             try:
                 return directory, directory.begin(name, size)
             except errors.StorageFull:
@@ -401,19 +411,6 @@ class FileStore:
             except errors.Unavailable as error:
                 failures.append(error)
         raise failures[0] if failures else errors.StorageFull(store=self.name)
-
-    def _by_preference(self, failures: list[errors.GlanceError]) -> Iterator[_Directory]:
-        """The directories that may have room; what is wrong with others goes to ``failures``. Looks at those of a priority when it comes to them."""
-        for _priority, equals in itertools.groupby(self._directories, key=lambda one: one.priority):
-            found = []
-            for directory in equals:
-                try:
-                    found.append((directory.free(), directory))
-                except errors.StorageFull:
-                    continue
-                except errors.Unavailable as error:
-                    failures.append(error)
-            yield from (directory for _free, directory in sorted(found, key=lambda one: -one[0]))
 
     def _publish_once(self, directory: _Directory, draft: Draft) -> None:
         """Publishes where no other directory has the id. One that cannot be asked is taken to have none: the registry lets one attempt at a time

@@ -44,7 +44,7 @@ _CODE = re.compile(r"[A-Za-z0-9.]{1,64}")
 _DEFAULT_PORT = re.compile(r":(?:80|443)(?=/|$)")
 _FULL = frozenset({"EntityTooLarge", "InsufficientCapacity", "QuotaExceeded", "XMinioStorageFull"})
 _DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "MethodNotAllowed"})
-_READS = frozenset({"GetObject", "HeadBucket", "HeadObject"})
+_READS = frozenset({"GetObject", "HeadBucket", "HeadObject", "ListObjectsV2", "ListParts"})
 
 
 class Endpoint:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from itertools import count, repeat
 from typing import Any
 
@@ -68,11 +69,12 @@ class Multipart:
         self._client.complete_multipart_upload(**self._upload, MultipartUpload={"Parts": parts}, **conditions)
 
     def abort(self) -> None:
-        """Waits for what is on its way: a part that arrives after the end of its upload may stay for ever."""
+        """Waits for what is on its way: a part that arrives after the end of its upload may stay for ever. Fine where somebody has ended it."""
         for one in self._running:
             one.cancel()
         wait(self._running)
-        self._client.abort_multipart_upload(**self._upload)
+        with suppress(self._client.exceptions.NoSuchUpload):
+            self._client.abort_multipart_upload(**self._upload)
 
     def _send(self, number: int, part: bytearray) -> str:
         etag: str = self._client.upload_part(**self._upload, PartNumber=number, Body=part)["ETag"]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any, BinaryIO
 from urllib.parse import unquote
@@ -21,8 +22,10 @@ from glance import errors
 from glance.context import RequestContext
 from glance.interfaces import Blob
 from glance.model.image import Location
+from glance.model.stores import Found
 from glance.store import location as urls
 from glance.store.drivers.s3.endpoint import BROKEN, FAILURES, Endpoint, Refusal, Silence, code_of, status_of
+from glance.store.drivers.s3.listing import Bucket
 from glance.store.drivers.s3.parts import Multipart, cut, part_sizes
 from glance.store.drivers.s3.settings import MIB, Keys, S3StoreSettings
 from glance.store.turns import Turns
@@ -86,6 +89,7 @@ class S3Store:
         self.name = name
         self._settings = settings
         self._endpoint = Endpoint(name, settings)
+        self._url = f"s3+{self._endpoint.scheme}://{self._endpoint.host}/{settings.bucket}/"
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._turns = Turns()
@@ -112,7 +116,7 @@ class S3Store:
         self._endpoint.make_bucket()
         self._refuse_existing(target)
         self._store(target, cut(chunks, part_sizes(size, self._settings.chunk_size, self._settings.large_object_size)))
-        return Location(url=f"s3+{self._endpoint.scheme}://{self._endpoint.host}/{target.bucket}/{target.key}", store=self.name)
+        return Location(url=self._url + target.key, store=self.name)
 
     def open(self, ctx: RequestContext, location: Location, offset: int = 0, length: int | None = None) -> Blob:
         target = self._object(location)
@@ -157,6 +161,20 @@ class S3Store:
                         with suppress(client.exceptions.NoSuchUpload):
                             client.abort_multipart_upload(**target.name, UploadId=upload["UploadId"])
             client.delete_object(**target.name)
+
+    def contents(self) -> Iterator[Found]:
+        with self._endpoint.translated():
+            bucket = self._bucket()
+            yield from bucket.objects()
+            yield from bucket.uploads()
+
+    def now(self) -> datetime:
+        with self._endpoint.translated():
+            return self._bucket().now()
+
+    def remove(self, found: Found) -> None:
+        with self._endpoint.translated():
+            self._bucket().remove(found)
 
     def recognizes(self, location: Location) -> bool:
         host, target = self._named(location)
@@ -269,6 +287,9 @@ class S3Store:
         if not urls.IMAGE_ID.fullmatch(image_id):
             raise errors.InvalidImageId(value=image_id)
         return _Object(self._settings.bucket, image_id, self._settings.keys)
+
+    def _bucket(self) -> Bucket:
+        return Bucket(self._endpoint.client(self._settings.keys), self._settings.bucket, self._url)
 
     def _object(self, location: Location) -> _Object:
         """What a location means. Raises LocationNotFound for other forms; StoreUnavailable for another host, whose objects we cannot know."""

@@ -49,11 +49,40 @@ class OneAccount:
         """The account of this service."""
         return self._accounts[self._settings.default_reference]
 
+    @property
+    def container(self) -> str:
+        """The one container, where there is only one."""
+        return self._settings.container
+
+    @property
+    def prefix(self) -> str | None:
+        """What the names of the containers begin with, where there are several."""
+        return f"{self.container}_" if self._settings.containers_seed else None
+
     def check(self) -> None:
         """Raises ConfigurationError, StoreUnavailable."""
         self.service.check()
-        if self._settings.create_container or self._settings.containers_seed:
+        if self._needs_container:
+            self._find_container()
+
+    def probe(self) -> None:
+        """Whether Swift answers. Raises ConfigurationError, StoreUnavailable."""
+        if self._needs_container:
+            self._find_container()
             return
+        with Session(self.service) as session, self.service.translated():
+            try:
+                session.call(client.head_account)
+            except client.ClientException as error:
+                if error.http_status not in (403, 404):  # whose rights end at containers
+                    raise
+
+    @property
+    def _needs_container(self) -> bool:
+        settings = self._settings
+        return not (settings.create_container or settings.containers_seed or settings.multi_tenant)
+
+    def _find_container(self) -> None:
         with Session(self.service) as session, self.service.translated():
             try:
                 session.call(client.head_container, self._settings.container)
@@ -115,6 +144,10 @@ class OwnersAccounts(OneAccount):
 
     An account is reached with the caller's token, else as this service (``ProjectAccount``). Images that were stored in one account are still read.
     """
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.container}_"
 
     def check(self) -> None:
         self.service.check()

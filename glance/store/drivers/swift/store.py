@@ -15,6 +15,7 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from glance import errors
 from glance.context import RequestContext
 from glance.interfaces import Blob
 from glance.model.image import Location
+from glance.model.stores import Found
 from glance.store.drivers.swift.location import SCHEMES, ForeignHost
 from glance.store.drivers.swift.settings import MIB, SwiftStoreSettings
 from glance.store.turns import Turns
@@ -30,6 +32,7 @@ try:
     from swiftclient import client
 
     from glance.store.drivers.swift.account import NO_LINKS, Session
+    from glance.store.drivers.swift.listing import Listing
     from glance.store.drivers.swift.places import OneAccount, OwnersAccounts, Place
     from glance.store.drivers.swift.transfer import Body, Source, SwiftBlob
 except ImportError as error:
@@ -75,8 +78,9 @@ class SwiftStore:
         self._places.check()
 
     def probe(self) -> None:
-        """Asks for the account and the container only: objects that are written and deleted leave work to Swift."""
-        self._places.check()
+        """Asks for the container, or the account, with the token that there is: uploads need no other. Objects that are written and deleted would
+        leave work to Swift."""
+        self._places.probe()
 
     def add(self, ctx: RequestContext, image_id: str, chunks: Iterable[bytes], size: int | None) -> Location:
         place = self._places.own(ctx, image_id)
@@ -120,6 +124,19 @@ class SwiftStore:
             self._erase(session, place.container, place.name)
             self._erase_segments(session, place)
             self._places.leave(session, place)
+
+    def contents(self) -> Iterator[Found]:
+        """Of this service's own account only: where images lie in the accounts of their owners, nothing tells which accounts there are."""
+        with self._listing() as listing:
+            yield from listing.contents()
+
+    def now(self) -> datetime:
+        with self._listing() as listing:
+            return listing.now()
+
+    def remove(self, found: Found) -> None:
+        with self._listing(writing=True) as listing:
+            listing.remove(found)
 
     def set_readers(self, ctx: RequestContext, location: Location, *, public: bool, members: Sequence[str]) -> None:
         self._places.set_readers(self._find(ctx, location), public=public, members=members)
@@ -273,6 +290,12 @@ class SwiftStore:
     def _writing(self, place: Place) -> Iterator[Session]:
         with Session(place.account) as session, place.account.translated(writing=True):
             yield session
+
+    @contextmanager
+    def _listing(self, *, writing: bool = False) -> Iterator[Listing]:
+        account = self._places.service
+        with Session(account) as session, account.translated(writing=writing):
+            yield Listing(session, self._places)
 
     def _head(self, session: Session, place: Place) -> dict[str, str] | None:
         """The headers of an object; None where there is none."""
