@@ -146,9 +146,9 @@ class Listed(Protocol):
     def now(self) -> datetime:
         """The time by the clock of the place, UTC. Raises as ``add`` does."""
 
-    def remove(self, found: Found) -> None:
-        """Erases that very thing, data or partial. What has changed since it was found, or is gone, is left. Raises StoreUnavailable,
-        StoreWriteDenied."""
+    def remove(self, found: Found) -> bool:
+        """Erases that very thing, data or partial. False where it has changed since it was found, and so is left, or is gone. Raises
+        StoreUnavailable, StoreWriteDenied."""
 
 
 class Staging(Store, Listed, Protocol):

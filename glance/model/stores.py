@@ -38,3 +38,8 @@ class Found:
     location_url: str | None = field(default=None, repr=False)
     size: int | None = None
     modified: datetime | None = None
+
+    def may_be_at(self, url: str) -> bool:
+        """Whether a location with that URL may mean these data: a server may have several names, its containers and what lies there have one."""
+        _server, container, name = f"//{self.location_url or ''}".rsplit("/", 2)
+        return bool(container) and ":///" not in url and url.endswith(f"/{container}/{name}")

@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import islice
 
 from glance import errors
@@ -60,6 +61,11 @@ class _Sweep:
         self._place = place
         self._erased = self._left = 0
 
+    @cached_property
+    def _newest(self) -> datetime | None:
+        """When the database changed last."""
+        return self._services.registry.audits.newest()
+
     def run(self) -> int:
         try:
             found = self._old()
@@ -95,38 +101,35 @@ class _Sweep:
             return True
         if standing.uploading:
             return False
-        kept = [one for one in standing.locations if one.status != DELETED and not self._lies_elsewhere(one)]
-        if found.kind == "data":
-            return not kept
+        kept = [one for one in standing.locations if one.status != DELETED]
+        if found.kind == "data" and not all(self._lies_elsewhere(one, found) for one in kept):
+            return False
         return all(self._is_there(one) for one in kept)
 
-    def _lies_elsewhere(self, location: Location) -> bool:
-        """Whether the data at a location are certainly not in this place: another one knows them, and this one does not."""
+    def _is_of_our_time(self, found: Found) -> bool:
+        """Whether the database has changed since data did. Else it may be a new one, or an older copy, and know nothing of their image."""
+        return self._newest is not None and found.modified is not None and found.modified <= self._newest.replace(tzinfo=UTC)
+
+    def _lies_elsewhere(self, location: Location, found: Found) -> bool:
+        """Whether the data at a location are certainly not what was found: another place knows them, and this one does not."""
         stores = self._services.stores
         others = [*(stores.get(name) for name in stores.names), stores.staging]
-        return not self._store.recognizes(location) and any(one.recognizes(location) for one in others)
+        return not (self._store.recognizes(location) or found.may_be_at(location.url)) and any(one.recognizes(location) for one in others)
 
     def _is_there(self, location: Location) -> bool:
-        """Whether an image has its data. If not, what looks like the rest of an upload may be all that is left of them."""
+        """Whether an image has its data where its record says, for all that is known. If not, what was found may be all that is left of them."""
         try:
-            self._store.size(unauthenticated(), location)
-        except errors.LocationNotFound:
+            self._services.stores.of(location).size(unauthenticated(), location)
+        except errors.GlanceError:
             return False
-        return True
+        return not location.damaged
 
     def _erase(self, orphans: Sequence[Found]) -> None:
         for found in orphans:
-            if found.kind == "data" and not self._erases_data:
+            if found.kind == "data" and not (self._erases_data and self._is_of_our_time(found)):
                 self._left += 1
-            elif self._may_go_on() and self._is_still_orphan(found):
-                self._place.remove(found)
+            elif self._may_go_on() and self._orphans([found]) and self._place.remove(found):  # asked once more: an upload may have begun
                 self._erased += 1
                 LOG.info("Erased from store '%s', where no image needs it: %s (%s)", self._store.name, found.name, found.kind)
                 if self._services.tallies is not None:
                     self._services.tallies.count(metrics.ORPHANS_ERASED.name, self._store.name, found.kind)
-
-    def _is_still_orphan(self, found: Found) -> bool:
-        """Asks once more, right before: an upload may have begun."""
-        if not found.image_id:
-            return True
-        return self._is_orphan(found, self._services.registry.locations.named([found.image_id]).get(found.image_id))

@@ -76,8 +76,8 @@ class ListingRules:
         for one in partial:
             assert one.modified is not None
             assert abs(datetime.now(UTC) - one.modified) < _CLOSE
-            listed.remove(one)
-            listed.remove(one)
+            assert listed.remove(one)
+            assert not listed.remove(one)
         assert held() == before
         assert store.size(listed_ctx, kept) == 3 << 20
 
@@ -90,7 +90,7 @@ class ListingRules:
         assert [one.image_id for one in told("partial")] == [image_id] * number
         assert [(one.location_url, one.size) for one in told("data")] == [(location.url, 3 << 20)]
         for one in told("partial"):
-            listed.remove(one)
+            assert listed.remove(one)
         assert told("partial") == []
         assert store.size(listed_ctx, location) == 3 << 20
 
@@ -112,11 +112,11 @@ class ListingRules:
         before = held()
         location = store.add(listed_ctx, str(uuid.uuid4()), iter([bytes(size)]), None)
         [found] = [one for one in listed.contents() if one.location_url == location.url]
-        listed.remove(found)
+        assert listed.remove(found)
         with pytest.raises(errors.LocationNotFound):
             store.size(listed_ctx, location)
         assert (held(), store.size(listed_ctx, kept)) == (before, size)
-        listed.remove(found)
+        assert not listed.remove(found)
 
     def test_remove_when_other_data_are_there_by_now_then_they_stay(
         self, store: Store, listed: Listed, told: Told, listed_ctx: RequestContext
@@ -126,7 +126,7 @@ class ListingRules:
         [found] = told("data")
         store.discard(listed_ctx, image_id)
         location = store.add(listed_ctx, image_id, iter([b"newer"]), 5)
-        listed.remove(found)
+        assert not listed.remove(found)
         assert store.size(listed_ctx, location) == 5
 
     def test_contents_and_now_when_the_place_cannot_be_reached_say_so(self, failing_adds: Sequence[tuple[Store, type[errors.GlanceError]]]) -> None:

@@ -129,7 +129,7 @@ class _Place:
         location = None if image is None else next((one for one in image.active_locations if one.owned and self._is_away(image, one)), None)
         if image is not None and location is not None and self._size(found) == image.size:
             return Suspicion(Kind.MOVED, self._store.name, image.id, "The data of the image lie here now.", image, location, found)
-        if any(self._is_here(one) for one in standing.locations if one.status != DELETED):
+        if any(self._is_here(one) or found.may_be_at(one.url) for one in standing.locations if one.status != DELETED):
             return None  # it may well be the same, in another spelling of former days
         return self._suspicion(Kind.ORPHAN, found, "The image has no data." if image is None else "The image has its data elsewhere.")
 

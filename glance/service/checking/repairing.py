@@ -154,6 +154,8 @@ class Repair:
             return False, how
         if suspicion.found is None or self._is_young(suspicion.found, store):
             return True, "Stored once more, under the right name; the old one is too young to be erased."
+        if self._registry.locations.claimed([source.url]):
+            return True, "Stored once more, under the right name; another image names the old one."
         store.delete(for_owner(image), source)
         return True, "Stored under the right name."
 
@@ -173,7 +175,8 @@ class Repair:
         refusal = self._refusal(found, store)
         if refusal:
             return False, refusal
-        store.remove(found)
+        if not store.remove(found):
+            return False, "It stays: it has changed, or is gone."
         return True, "Erased."
 
     def _refusal(self, found: Found, store: Store) -> str:

@@ -88,11 +88,13 @@ class MemoryStore:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: Found) -> bool:
         with self._lock:
             kept = self._objects.get(found.name)
-            if kept is not None and _found(found.name, kept) == found:
+            same = kept is not None and _found(found.name, kept) == found
+            if same:
                 del self._objects[found.name]
+            return same
 
     def recognizes(self, location: Location) -> bool:
         url = urls.parse(location.url)

@@ -59,9 +59,11 @@ class Shelf(MemoryStore):
         data = [replace(found, location_url=f"{self.name}://{found.image_id}") for found in super().contents()]
         return iter([*data, *self.partial])
 
-    def remove(self, found: Found) -> None:
-        super().remove(replace(found, location_url=f"memory://{found.image_id}"))
-        self.partial = [one for one in self.partial if one != found]
+    def remove(self, found: Found) -> bool:
+        if found in self.partial:
+            self.partial.remove(found)
+            return True
+        return super().remove(replace(found, location_url=f"memory://{found.image_id}"))
 
     def names(self) -> set[str]:
         return {found.name for found in super().contents()}

@@ -15,7 +15,7 @@ from glance.context import RequestContext, unauthenticated
 from glance.db.schema import image_locations
 from glance.interfaces import Registry
 from glance.model.checks import Figures, Kind
-from glance.model.image import Image
+from glance.model.image import Image, Location
 from glance.service import Services
 from glance.service.checking import Options, check
 from glance.service.images import delete
@@ -97,3 +97,10 @@ def test_repair_when_an_image_has_lost_its_data_then_parts_of_it_stay(services: 
     part.write_bytes(b"ab")
     assert (repaired(services, part), part.exists()) == ([Kind.QUARANTINED], True)
     assert (repaired(services, part), part.exists()) == ([Kind.TEMPORARY], False)
+
+
+def test_repair_when_another_image_names_data_in_upper_case_then_they_stay(services: Services, place: Path) -> None:
+    image, other = stored(services), stored(services)
+    data = (place / image.id).rename(place / image.id.upper())
+    assert services.registry.audits.relocate(other.locations[0].id or 0, other.locations[0].url, Location(f"file://{data}", "file"))
+    assert (repaired(services, data), data.exists(), (place / image.id).exists()) == ([Kind.CASE], True, True)

@@ -7,16 +7,17 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, delete, insert, update
 
 from glance import errors
 from glance.context import RequestContext, unauthenticated
-from glance.db.schema import image_locations
+from glance.db.schema import image_locations, images
 from glance.interfaces import Registry
 from glance.model.image import Image
 from glance.model.stores import Found
@@ -43,6 +44,8 @@ ALL = Sweeping(grace=GRACE, data=True)
 
 @pytest.fixture
 def services(tmp_path: Path, registry: Registry) -> Services:
+    """With a database that has just changed."""
+    registry.images.create(ALICE, Image(id="", owner="alice"))
     return make_services(tmp_path, registry)
 
 
@@ -94,6 +97,23 @@ def test_sweep_when_nobody_names_it_then_parts_go_and_data_are_told(services: Se
     assert names(place) == {*foreign, UNKNOWN.replace("a", "b")}
 
 
+def test_sweep_when_the_database_is_new_or_an_older_copy_then_complete_data_are_left(
+    services: Services, place: Path, engine: Engine, tmp_path: Path
+) -> None:
+    staged = tmp_path / "staging" / UNKNOWN
+    for path in (staged, place / UNKNOWN):
+        put(path)
+    with engine.begin() as connection:
+        connection.execute(delete(images))
+    assert (sweep(services, ALL), names(place), staged.exists()) == (0, {UNKNOWN}, True)
+    image = services.registry.images.create(ALICE, Image(id="", owner="alice"))
+    with engine.begin() as connection:
+        connection.execute(update(images).values(updated_at=image.created_at - timedelta(seconds=2 * GRACE)))
+    assert (sweep(services, ALL), names(place), staged.exists()) == (0, {UNKNOWN}, True)
+    services.registry.images.create(ALICE, Image(id="", owner="alice"))
+    assert sweep(services, ALL) == 2
+
+
 def test_sweep_when_it_has_changed_lately_then_left(services: Services, place: Path) -> None:
     for name in (UNKNOWN, PARTIAL):
         put(place / name, age=GRACE - 60)
@@ -139,6 +159,20 @@ def test_sweep_when_an_upload_begins_in_between_then_left(services: Services, pl
     assert names(place) == {image.id}
 
 
+def test_sweep_when_it_is_gone_before_it_is_erased_then_not_counted(services: Services, place: Path) -> None:
+    put(place / PARTIAL)
+    steps: list[bool] = []
+
+    def may_go_on() -> bool:
+        steps.append(True)
+        if len(steps) == 2:
+            (place / PARTIAL).unlink()
+        return True
+
+    assert sweep(services, ALL, may_go_on) == 0
+    assert len(steps) > 2
+
+
 @pytest.mark.parametrize("delayed", [True, False])
 def test_sweep_when_a_location_names_it_then_left_until_that_is_erased(services: Services, place: Path, delayed: bool) -> None:
     image = stored(services, place)
@@ -175,6 +209,18 @@ def test_sweep_when_an_image_has_its_data_in_another_store_then_those_here_go(se
     put(tmp_path / "second" / image.id)
     assert sweep(several, ALL) == 1
     assert (names(place), names(tmp_path / "second")) == ({image.id}, set())
+
+
+def test_sweep_when_an_image_has_its_data_here_and_not_where_its_record_says_then_left(services: Services, place: Path, tmp_path: Path) -> None:
+    second = FileStore("second", FileStoreSettings(datadir=tmp_path / "second"))
+    second.check()
+    several = replace(services, stores=StoreSet([services.stores.get("file"), second], "file", services.stores.staging))
+    image = stored(several, place)
+    (place / image.id).rename(tmp_path / "second" / image.id)
+    assert (sweep(several, ALL), names(tmp_path / "second")) == (0, {image.id})
+    put(place / image.id)
+    services.registry.locations.mark(image.locations[0].id or 0, damaged=True)
+    assert (sweep(several, ALL), names(tmp_path / "second")) == (0, {image.id})
 
 
 def test_sweep_when_two_stores_are_one_place_then_left(services: Services, place: Path) -> None:

@@ -57,12 +57,11 @@ def now(directories: Sequence[Directory]) -> datetime:
     return min(directory.run(partial(_now, directory), _nothing) for directory in directories)
 
 
-def remove(directories: Sequence[Directory], found: Found) -> None:
-    """Erases a file that is still as it was found."""
+def remove(directories: Sequence[Directory], found: Found) -> bool:
+    """Erases a file that is still as it was found; False for any other."""
     number, slash, name = found.name.rpartition("/")
     directory = _numbered(directories).get(number + slash)
-    if directory is not None:
-        directory.run(partial(_remove, directory, name, found), _nothing)
+    return directory is not None and directory.run(partial(_remove, directory, name, found), _nothing)
 
 
 class _Scan:
@@ -139,15 +138,17 @@ def _now(directory: Directory) -> datetime:
             os.unlink(name, dir_fd=fd)
 
 
-def _remove(directory: Directory, name: str, found: Found) -> None:
+def _remove(directory: Directory, name: str, found: Found) -> bool:
     prefix = found.name.removesuffix(name)
     with directory.opened() as fd, directory.translated(WRITING):
         try:
-            if _found(directory, prefix, name, os.stat(name, dir_fd=fd, follow_symlinks=False)) == found:
-                os.unlink(name, dir_fd=fd)
-                os.fsync(fd)
+            if _found(directory, prefix, name, os.stat(name, dir_fd=fd, follow_symlinks=False)) != found:
+                return False
+            os.unlink(name, dir_fd=fd)
         except FileNotFoundError:
-            return
+            return False
+        os.fsync(fd)
+    return True
 
 
 def _nothing(_result: object) -> None:

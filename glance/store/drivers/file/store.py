@@ -384,8 +384,8 @@ class FileStore:
     def now(self) -> datetime:
         return listing.now(self._directories)
 
-    def remove(self, found: Found) -> None:
-        listing.remove(self._directories, found)
+    def remove(self, found: Found) -> bool:
+        return listing.remove(self._directories, found)
 
     def recognizes(self, location: Location) -> bool:
         try:

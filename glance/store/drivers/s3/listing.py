@@ -56,14 +56,17 @@ class Bucket:
         answer = self._client.head_bucket(Bucket=self._name)
         return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).astimezone(UTC)
 
-    def remove(self, found: Found) -> None:
-        """Erases what is still as it was found."""
+    def remove(self, found: Found) -> bool:
+        """Erases what is still as it was found; False for anything else."""
         key, _, upload_id = found.name.partition(_UPLOAD)
         with _unless_gone():
             if not upload_id and self._is_same_object(key, found):
                 self._client.delete_object(Bucket=self._name, Key=key)
+                return True
             if upload_id and self._parts(key, upload_id)[0] == found.size:
                 self._client.abort_multipart_upload(Bucket=self._name, Key=key, UploadId=upload_id)
+                return True
+        return False
 
     def _is_same_object(self, key: str, found: Found) -> bool:
         answer = self._client.head_object(Bucket=self._name, Key=key)

@@ -172,9 +172,9 @@ class S3Store:
         with self._endpoint.translated():
             return self._bucket().now()
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: Found) -> bool:
         with self._endpoint.translated():
-            self._bucket().remove(found)
+            return self._bucket().remove(found)
 
     def recognizes(self, location: Location) -> bool:
         host, target = self._named(location)

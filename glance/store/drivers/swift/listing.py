@@ -54,20 +54,23 @@ class Listing:
         except (KeyError, ValueError):
             raise client.ClientException("An answer without a date") from None
 
-    def remove(self, found: Found) -> None:
-        """Erases what is still as it was found."""
+    def remove(self, found: Found) -> bool:
+        """Erases what is still as it was found; False for anything else, and for a segment that an object names by now."""
         container, _, name = found.name.partition("/")
         there = self._head(container, name)
         if there is None or not _is_same(there, found):
-            return
+            return False
         if found.kind == "data":
             self._erase(container, name)
             for entry in self._entries(client.get_container, container, prefix=f"{found.image_id}-"):
                 if _image_of(entry) == found.image_id and _names(there, container, entry):
                     self._erase(container, entry["name"])
             self._places.leave(self._session, self._places.own(unauthenticated(), found.image_id))
-        elif not _names(self._head(container, found.image_id) or {}, container, {"name": name}):
+        elif _names(self._head(container, found.image_id) or {}, container, {"name": name}):
+            return False
+        else:
             self._erase(container, name)
+        return True
 
     def _containers(self) -> Iterable[str]:
         if self._places.prefix is None:

@@ -134,9 +134,9 @@ class SwiftStore:
         with self._listing() as listing:
             return listing.now()
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: Found) -> bool:
         with self._listing(writing=True) as listing:
-            listing.remove(found)
+            return listing.remove(found)
 
     def set_readers(self, ctx: RequestContext, location: Location, *, public: bool, members: Sequence[str]) -> None:
         self._places.set_readers(self._find(ctx, location), public=public, members=members)
