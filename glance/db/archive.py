@@ -31,6 +31,7 @@ class Archive:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX)
             self._cut()
+            os.fchmod(self._file.fileno(), 0o600)
             self._sync_directory()
         except BaseException:
             self._file.close()
