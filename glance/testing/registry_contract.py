@@ -27,7 +27,7 @@ from glance.testing.registry_rules.restores import RestoreRules
 from glance.testing.registry_rules.scene import Advance, Clock
 from glance.testing.registry_rules.standings import StandingRules
 from glance.testing.registry_rules.uploads import UploadRules
-from glance.testing.registry_rules.visibility import VisibilityRules
+from glance.testing.registry_rules.visibility import VisibilityRules, VisibleListRules
 
 __all__ = ["Advance", "Clock", "RegistryContract"]
 
@@ -36,6 +36,7 @@ class RegistryContract(
     ImageRules,
     ListRules,
     VisibilityRules,
+    VisibleListRules,
     DeleteRules,
     RestoreRules,
     UploadRules,

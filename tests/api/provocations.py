@@ -22,7 +22,6 @@ from glance.db.registry import SqlRegistry
 from glance.errors import GlanceError
 from glance.identity.limits import KeystoneLimits, LimitsSettings
 from glance.interfaces import Location, QuotaSource
-from glance.model.image import ImageChanges
 from glance.model.protections import Protections
 from glance.model.quotas import EqualQuotas, Quotas
 from glance.policies.engine import PolicyEngine
@@ -238,13 +237,10 @@ def _failing(error: GlanceError) -> Act:
     return lambda scene: scene.with_store(_Store(scene.api.images, _raise(error))).upload(scene.new())
 
 
-def _deactivate(scene: Scene, image_id: str) -> Callable[[], object]:
-    return lambda: scene.api.services.registry.images.update(unauthenticated(), image_id, ImageChanges({"status": "deactivated"}))
-
-
 def _status_conflict(scene: Scene) -> Answer:
-    image_id = scene.active()
-    return scene.meanwhile("modify_image", _deactivate(scene, image_id)).change(image_id, name="other")
+    image_id = scene.new()
+    registry = scene.api.services.registry
+    return scene.meanwhile("modify_image", lambda: registry.images.activate(unauthenticated(), image_id, None, 0)).change(image_id, name="other")
 
 
 def _upload_lost(scene: Scene) -> Answer:

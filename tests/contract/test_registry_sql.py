@@ -20,7 +20,7 @@ from glance.model.query import IdFormat
 from glance.testing.registry_contract import Advance, Clock, RegistryContract
 from glance.testing.registry_rules.lists import ListRules
 from glance.testing.registry_rules.scene import ADMIN, Scene, start
-from glance.testing.registry_rules.visibility import VisibilityRules
+from glance.testing.registry_rules.visibility import VisibleListRules
 from glance.testing.servers import wait_until
 from tests.databases import KINDS, moments
 
@@ -48,7 +48,7 @@ class TestSqlRegistry(SqlScene, RegistryContract):
     pass
 
 
-class TestSqlListsOfMuch(SqlScene, ListRules, VisibilityRules):
+class TestSqlListsOfMuch(SqlScene, ListRules, VisibleListRules):
     """The same lists where every number of images is too large to be looked at one by one."""
 
     few = -1

@@ -115,6 +115,8 @@ class VisibilityRules(Scene):
             may_share = visibility.may_share(ctx, case.image, can_share=case.is_member(ctx) and case.can_share)
             assert shared(registry, ctx, case.image) == (live and named and case.sees(ctx) and may_share), (ctx, case)
 
+
+class VisibleListRules(Scene):
     def test_list_in_every_case_agrees_with_the_model(self, registry: Registry) -> None:
         everything = every_case(registry)
         for ctx, scope, asked, filtered in product(CALLERS, SCOPES, (None, *MEMBER_STATUSES), FILTERS):
