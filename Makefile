@@ -28,7 +28,7 @@ test: lint tools $(CLIENTS)/installed $(KEYSTONE)/installed ## all that a change
 	$(BIN)/pytest -n $(PYTEST_PROCESSES) --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
 test-slow: $(VENV)/installed-dev tools ## the tests that take minutes
-	$(BIN)/pytest -m slow $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(PYTEST_PROCESSES) --dist loadfile -m slow $(PYTEST_ARGS)
 
 test-databases: $(VENV)/installed-dev tools ## the registry and the API on PostgreSQL and on MariaDB
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync test-postgresql test-mariadb
