@@ -178,8 +178,10 @@ class KeystoneServer:
         service_id = self._make("services", "service", type=service, name=service)["id"]
         for interface in ("public", "internal", "admin"):
             self._make("endpoints", "endpoint", service_id=service_id, interface=interface, url=url, region_id="RegionOne")
-        yield
-        self._admin.delete(f"/services/{service_id}")
+        try:
+            yield
+        finally:
+            self._admin.delete(f"/services/{service_id}")
 
     # What a user does
 
