@@ -17,9 +17,7 @@ _LINE = re.compile(r"(R\d\d) (?:([^:]+): )?(.+)")
 
 def write(path: Path, lines: Sequence[str]) -> None:
     """Puts the lines of a run of today, of the commit that is checked out, into a page."""
-    described = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    commit = subprocess.run(described, capture_output=True, text=True, check=False, cwd=Path(__file__).parent).stdout.strip() or "unknown"
-    path.write_text(updated(path.read_text(), lines, str(datetime.now(UTC).date()), commit))
+    path.write_text(updated(path.read_text(), lines, str(datetime.now(UTC).date()), _commit(besides=path)))
 
 
 def updated(page: str, lines: Sequence[str], date: str, commit: str) -> str:
@@ -34,6 +32,16 @@ def updated(page: str, lines: Sequence[str], date: str, commit: str) -> str:
     kept = [cells for cells in map(_row, table.splitlines()) if cells and cells[0].startswith("R") and cells[:2] not in new]
     body = [f"| {' | '.join(cells)} |" for cells in sorted([*kept, *rows])]
     return f"{before}{BEGIN}\n\n{chr(10).join([*HEAD, *body])}\n\n{END}{after}"
+
+
+def _commit(besides: Path) -> str:
+    """The commit that is checked out, "-dirty" where another file than that page differs from it."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1]).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", f":(exclude){besides}")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("-dirty" if changed else "")
 
 
 def _cells(line: str) -> tuple[str, ...]:
