@@ -13,7 +13,7 @@ PYTEST_PROCESSES ?= 2
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-slow test-databases test-postgresql test-mariadb faults test-all lint format bench bench-stores docs tools
+.PHONY: help run stop test test-slow test-databases test-postgresql test-mariadb faults test-all lint format bench bench-stores profile docs tools
 
 help: ## what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,10 +53,13 @@ format: $(VENV)/installed-dev ## bring the code into its style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/installed ## measure uploads, downloads and lists, beside nginx
-	tools/apt_install.sh nginx-light wrk
-	$(BIN)/python benchmarks/first.py $(BENCH_ARGS)
-	$(BIN)/python benchmarks/lists.py
+bench: $(VENV)/installed-dev tools ## measure everything that docs/performance.md claims, beside nginx and whom BENCH_ARGS names
+	@command -v wrk >/dev/null && test -x /usr/sbin/nginx || tools/apt_install.sh nginx-light wrk
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+profile: $(VENV)/installed-dev tools ## where the processor time of show, list, upload and download goes, by layer
+	@command -v wrk >/dev/null || tools/apt_install.sh wrk
+	$(BIN)/python -m benchmarks.layers $(BENCH_ARGS)
 
 bench-stores: $(VENV)/installed-dev tools $(BENCH)/installed ## measure Swift and S3, beside the command lines of both
 	$(BIN)/python -m benchmarks.stores $(BENCH_ARGS)

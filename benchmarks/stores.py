@@ -14,10 +14,13 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.first import MIB, report
+from benchmarks.measuring import OURS, compared
+from benchmarks.table import printed
+from benchmarks.wire import MIB
 from glance.testing.servers import Glance
 from tests.remote_stores import s3_options, swift_options
 from tests.swift_server import SwiftServer
@@ -165,7 +168,9 @@ def compare(name: str, glance: Glance, theirs: CommandLine, image: Path, rounds:
         theirs.erase()
     size = image.stat().st_size / MIB
     for what, pairs in (("upload", ups), ("download", downs)):
-        report(f"{name} {what}, ours / command line", *([size / taken for taken in side] for side in zip(*pairs, strict=True)), "MiB/s")
+        rates = [[{"MiB/s": size / taken} for taken in side] for side in zip(*pairs, strict=True)]
+        for line in compared(f"{name} {what}", "MiB/s", dict(zip((OURS, "command line"), rates, strict=True)), {}):
+            print(printed(line))
 
 
 def warm_up(side: Side, small: Path) -> None:
@@ -191,8 +196,8 @@ def main() -> None:
         server = stack.enter_context(SwiftServer(root / "server"))
         image = make_qcow2(root, arguments.size)
         for name, options, command in (
-            ("swift", swift_options(server, "glance", arguments.segment), lambda: swift_command(server, arguments.segment)),
-            ("s3", s3_options(server, "glance-s3", arguments.part), lambda: aws_command(server)),
+            ("swift", swift_options(server, "glance", arguments.segment), partial(swift_command, server, arguments.segment)),
+            ("s3", s3_options(server, "glance-s3", arguments.part), partial(aws_command, server)),
         ):
             if arguments.only in (None, name):
                 with Glance(root / name, services=("api",), api_options={"DEFAULT": EMBEDDED, "glance_store": options}) as glance:

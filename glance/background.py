@@ -52,10 +52,12 @@ class Threads:
 
 
 class Periodic:
-    """Runs ``task`` on a thread of its own, at once and then every ``interval`` seconds; what goes wrong is logged, and tried again soon."""
+    """Runs ``task`` on a thread of its own, ``after`` so many seconds and then every ``interval`` seconds; what goes wrong is logged, and tried again
+    soon."""
 
-    def __init__(self, interval: float, task: Callable[[], object]) -> None:
+    def __init__(self, interval: float, task: Callable[[], object], *, after: float = 0) -> None:
         self._interval = interval
+        self._after = after
         self._task = task
         self._ended = threading.Event()
 
@@ -68,7 +70,7 @@ class Periodic:
         self._ended.set()
 
     def _run(self) -> None:
-        pause = 0.0
+        pause = self._after
         while not self._ended.wait(pause):
             pause = self._interval if _succeeds(self._task) else min(self._interval, RETRY_INTERVAL)
 

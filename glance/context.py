@@ -6,9 +6,9 @@ The same headers carry identity from an authenticating proxy to glance-api (spec
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 #: Carries the request id, from clients, to the registry, and back in every answer.
 REQUEST_ID = "X-Openstack-Request-Id"
@@ -29,6 +29,14 @@ class Identity:
     roles: tuple[str, ...]
     service_roles: tuple[str, ...] = ()
     auth_token: str | None = field(default=None, repr=False)
+
+
+class Kind(NamedTuple):
+    """What callers differ by, apart from their names: what is asked of a database for one of a kind is asked for all."""
+
+    is_admin: bool
+    has_owner: bool
+    read_only: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +61,9 @@ class RequestContext:
     def owner(self) -> str | None:
         return self.project if self.owner_is_project else self.user
 
-
-def new_request_id() -> str:
-    """``req-`` and a fresh UUID."""
-    return f"req-{uuid.uuid4()}"
+    @property
+    def kind(self) -> Kind:
+        return Kind(self.is_admin, self.owner is not None, self.read_only)
 
 
 def unauthenticated(request_id: str = "") -> RequestContext:
@@ -73,6 +80,19 @@ def implied_roles(roles: tuple[str, ...]) -> tuple[str, ...]:
     """``roles``, and those that they include (spec-v2 7.1): an admin is also manager, member and reader."""
     highest = min((_RANKED_ROLES.index(role) for role in roles if role in _RANKED_ROLES), default=len(_RANKED_ROLES))
     return tuple(dict.fromkeys((*roles, *_RANKED_ROLES[highest:])))
+
+
+#: The names of the headers that ``to_headers`` writes.
+TOLD = (
+    "X-Identity-Status",
+    "X-Roles",
+    "X-Glance-Admin",
+    "X-Glance-Read-Only",
+    "X-Glance-Owner-Is-Project",
+    REQUEST_ID,
+    "X-User-Id",
+    "X-Tenant-Id",
+)
 
 
 def to_headers(ctx: RequestContext) -> dict[str, str]:

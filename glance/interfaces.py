@@ -52,8 +52,8 @@ class OpenFile(Protocol):
 class Blob(Protocol):
     """Data that a store has opened for reading: ``length`` bytes, to be iterated once, then closed.
 
-    ``file`` is a real file positioned at the first byte, where there is one: a server may then send it with ``sendfile`` instead of iterating, and
-    leaves it where it stopped.
+    ``file`` is a real file positioned at the first byte, where there is one: a server may then send ``length`` bytes of it with ``sendfile`` instead
+    of iterating, and leaves it where it stopped.
     """
 
     length: int

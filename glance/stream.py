@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,6 +13,10 @@ from glance.interfaces import ByteSource, Tap
 
 #: Bytes asked of a source at a time: large enough that hashing and writing, which release the interpreter lock, outweigh the loop.
 CHUNK = 1024 * 1024
+#: A shorter chunk is hashed at once: where data come that slowly, a thread would only cost memory.
+_WORTH_A_THREAD = 128 * 1024
+#: Chunks that a digest may be behind, so that it goes on while the source or the store waits.
+_BEHIND = 4
 
 
 class Watcher:
@@ -64,42 +69,38 @@ def refuse_longer(size: int | None, maximum: int) -> None:
 class Digest:
     """Hashes a stream; refuses one whose hexadecimal digest is not the ``expected`` one. ``falls_to`` is the status that the image has then.
 
-    ``hexdigest`` is there after ``finish``. From the second chunk on it hashes on a thread of its own, one chunk behind, so that digests and the
-    write go on side by side.
+    ``hexdigest`` is there after ``finish``. Long chunks are hashed on a thread of its own, some chunks behind, so that digests and the write go on
+    side by side.
     """
 
     def __init__(self, algorithm: str, expected: str | None = None, falls_to: str = "killed") -> None:
         self._falls_to = falls_to
         self._hash = hashlib.new(algorithm, usedforsecurity=False)
         self._thread: ThreadPoolExecutor | None = None
-        self._behind: Future[None] | None = None
-        self._begun = False
+        self._behind: deque[Future[None]] = deque()
         self._expected = expected
         self.hexdigest = ""
 
     def update(self, chunk: bytes) -> None:
-        if not self._begun:
-            self._begun = True
+        if len(chunk) < _WORTH_A_THREAD and not self._behind:
             self._hash.update(chunk)
             return
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "digest")
-        self._catch_up()
-        self._behind = self._thread.submit(self._hash.update, chunk)
+        self._behind.append(self._thread.submit(self._hash.update, chunk))
+        if len(self._behind) > _BEHIND:
+            self._behind.popleft().result()
 
     def finish(self) -> None:
-        self._catch_up()
+        for hashed in self._behind:
+            hashed.result()
         self.hexdigest = self._hash.hexdigest()
         if self._expected is not None and self.hexdigest != self._expected.lower():
             raise errors.ChecksumMismatch(expected=self._expected, actual=self.hexdigest, status=self._falls_to)
 
     def close(self) -> None:
         if self._thread is not None:
-            self._thread.shutdown()
-
-    def _catch_up(self) -> None:
-        if self._behind is not None:
-            self._behind.result()
+            self._thread.shutdown(cancel_futures=True)
 
 
 def read_chunks(source: ByteSource, length: int | None = None) -> Iterator[bytes]:
@@ -114,6 +115,7 @@ def read_chunks(source: ByteSource, length: int | None = None) -> Iterator[bytes
         if left is not None:
             left -= len(chunk)
         yield chunk
+        del chunk  # while the next one is waited for, nobody holds it, lest every slow client costs that much
 
 
 def flow(chunks: Iterator[bytes], taps: Sequence[Tap]) -> Iterator[bytes]:
@@ -123,6 +125,7 @@ def flow(chunks: Iterator[bytes], taps: Sequence[Tap]) -> Iterator[bytes]:
             for tap in taps:
                 tap.update(chunk)
             yield chunk
+            del chunk
         for tap in taps:
             tap.finish()
     finally:

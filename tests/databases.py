@@ -16,7 +16,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -218,6 +218,8 @@ class DatabaseServer(Databases):
 class PostgresServer(DatabaseServer):
     account = "postgres"
     ending = signal.SIGINT
+    #: What is committed survives the end of the process; nobody pulls the plug here.
+    settings: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
 
     def url(self, name: str, port: int | None = None) -> str:
         return f"postgresql://{_USER}@127.0.0.1:{port or self.port}/{name}"
@@ -232,9 +234,7 @@ class PostgresServer(DatabaseServer):
         self._run(str(self._programs / "initdb"), "-D", str(self.directory / "data"), *options)
 
     def _command(self) -> Sequence[str]:
-        # What is committed survives the end of the process; nobody pulls the plug here.
-        settings = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
-        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        options = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
         where = ["-D", str(self.directory / "data"), "-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.directory)]
         return [str(self._programs / "postgres"), *where, *options]
 

@@ -17,7 +17,7 @@ _LINE = re.compile(r"(R\d\d) (?:([^:]+): )?(.+)")
 
 def write(path: Path, lines: Sequence[str]) -> None:
     """Puts the lines of a run of today, of the commit that is checked out, into a page."""
-    path.write_text(updated(path.read_text(), lines, str(datetime.now(UTC).date()), _commit(besides=path)))
+    path.write_text(updated(path.read_text(), lines, str(datetime.now(UTC).date()), commit(besides=path)))
 
 
 def updated(page: str, lines: Sequence[str], date: str, commit: str) -> str:
@@ -29,12 +29,12 @@ def updated(page: str, lines: Sequence[str], date: str, commit: str) -> str:
     table, mark, after = rest.partition(END)
     if not mark:
         raise ValueError("there is no place for results in the page")
-    kept = [cells for cells in map(_row, table.splitlines()) if cells and cells[0].startswith("R") and cells[:2] not in new]
+    kept = [cells for cells in map(cells_of, table.splitlines()) if cells and cells[0].startswith("R") and cells[:2] not in new]
     body = [f"| {' | '.join(cells)} |" for cells in sorted([*kept, *rows])]
     return f"{before}{BEGIN}\n\n{chr(10).join([*HEAD, *body])}\n\n{END}{after}"
 
 
-def _commit(besides: Path) -> str:
+def commit(besides: Path) -> str:
     """The commit that is checked out, "-dirty" where another file than that page differs from it."""
 
     def git(*words: str) -> str:
@@ -51,6 +51,6 @@ def _cells(line: str) -> tuple[str, ...]:
     return tuple((text or "").replace("|", r"\|") for text in found.groups())
 
 
-def _row(line: str) -> tuple[str, ...]:
+def cells_of(line: str) -> tuple[str, ...]:
     """The cells of a line of a table; none for another line."""
     return tuple(cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1])

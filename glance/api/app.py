@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
-from wsgiref.headers import Headers
+from uuid import uuid4
 
 import webob
 import webob.exc
@@ -24,13 +24,15 @@ from glance.api.settings import ApiSettings
 from glance.api.v1 import routes as v1
 from glance.api.v2 import routes as v2
 from glance.api.v2 import schemas
-from glance.context import PLAIN_REQUEST_ID, REQUEST_ID, new_request_id
+from glance.context import PLAIN_REQUEST_ID, REQUEST_ID
 from glance.errors import GlanceError
 from glance.service import Services
 
 LOG = logging.getLogger(__name__)
 
 WSGIApplication = Any
+
+_REQUEST_ID = REQUEST_ID.lower()
 
 
 class Composition:
@@ -64,12 +66,12 @@ class Composition:
             environ["wsgi.url_scheme"] = environ[self._scheme_header]
         asked = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
         too_long = len(asked) > self._longest_id
-        request_id = environ[ID] = asked if PLAIN_REQUEST_ID.fullmatch(asked) and not too_long else new_request_id()
+        request_id = environ[ID] = asked if PLAIN_REQUEST_ID.fullmatch(asked) and not too_long else f"req-{uuid4()}"
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            answered = Headers(headers)
-            answered[REQUEST_ID] = request_id  # in place of one that an operator's filter gives, and no log of ours knows
-            return start_response(status, answered.items(), exc_info)
+            # In place of one that an operator's filter gives, and no log of ours knows.
+            others = [header for header in headers if header[0].lower() != _REQUEST_ID]
+            return start_response(status, [*others, (REQUEST_ID, request_id)], exc_info)
 
         if too_long:
             return webob.Response(status=431, text="The request id is too long.\n", content_type="text/plain")(environ, start)
@@ -127,11 +129,13 @@ def _serving(version: Version, table: Table) -> WSGIApplication:
     """The application of one version, mounted below its name or at the root. An error that is not ours is logged and told to nobody."""
     router = Router(table, f"/{version}")
 
+    mount = f"/{version}"
+
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        mounted, path = environ.get("SCRIPT_NAME", ""), environ["PATH_INFO"]
+        if not mounted.endswith(mount) and f"{path}/".startswith(f"{mount}/"):
+            environ["SCRIPT_NAME"], environ["PATH_INFO"] = mounted + mount, path.removeprefix(mount)
         request = Request(environ)
-        mounted = request.script_name.endswith(f"/{version}")
-        if not mounted and f"{request.raw_path}/".startswith(f"/{version}/"):
-            request.pop_first_segment()
         try:
             answer = router.dispatch(request)
         except GlanceError as error:
@@ -148,11 +152,11 @@ def _serving(version: Version, table: Table) -> WSGIApplication:
 
 def _by_first_segment(applications: Mapping[str, WSGIApplication], default: WSGIApplication) -> WSGIApplication:
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        request = Request(environ)
-        first = "/" + request.raw_path.removeprefix("/").partition("/")[0]
-        if first not in applications:
+        first, slash, rest = environ.get("PATH_INFO", "").removeprefix("/").partition("/")
+        mount = f"/{first}"
+        if mount not in applications:
             return default(environ, start_response)
-        request.pop_first_segment()
-        return applications[first](environ, start_response)
+        environ["SCRIPT_NAME"], environ["PATH_INFO"] = environ.get("SCRIPT_NAME", "") + mount, slash + rest
+        return applications[mount](environ, start_response)
 
     return application

@@ -28,15 +28,15 @@ def respond(request: Request, image: Image, part: tuple[int, int] | None, prefer
     if part:
         response.headers["Content-Range"] = f"bytes {start}-{part[1] - 1}/{image.size}"
     if blob is not None:
-        response.app_iter = _body(request, blob, to_the_end=stop in {None, image.size})
+        response.app_iter = _body(request, blob)
         response.content_length = blob.length
     return response
 
 
-def _body(request: Request, blob: Blob, *, to_the_end: bool) -> Iterable[bytes]:
-    """The blob as WSGI sends it: by the server's own means where it is the rest of a real file (PEP 3333, wsgi.file_wrapper)."""
+def _body(request: Request, blob: Blob) -> Iterable[bytes]:
+    """The blob as WSGI sends it: by the server's own means where it is in a real file (PEP 3333, wsgi.file_wrapper, ends with the Content-Length)."""
     wrapper: Any = request.environ.get("wsgi.file_wrapper")
-    if wrapper is not None and blob.file is not None and to_the_end:
+    if wrapper is not None and blob.file is not None:
         return wrapper(blob.file, CHUNK)
     return _Begun(blob)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-import routes
 import webob
 import webob.exc
 
@@ -18,34 +18,43 @@ Table = Mapping[str, Mapping[str, Handler]]
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 
+class _Row(NamedTuple):
+    """A template, its handlers by method, and its segments by their places: those that are fixed, and those that name arguments."""
+
+    template: str
+    handlers: Mapping[str, Handler]
+    fixed: tuple[tuple[int, str], ...]
+    named: tuple[tuple[int, str], ...]
+
+
 class Router:
-    """Finds the handler of a request; ``prefix`` is what the table's paths are mounted below.
+    """Finds the handler of a request; ``prefix`` is what the table's paths are mounted below. Every path begins with a segment that is fixed.
 
     ``dispatch`` answers 404 for a path and 405 for a method that is not in the table, 501 for no HTTP method.
     """
 
     def __init__(self, table: Table, prefix: str = "") -> None:
-        self._mapper = routes.Mapper(controller_scan=None, register=False, explicit=True)
-        self._table = table
-        self._prefix = prefix
-        for path in table:
-            self._mapper.connect(path, path=path)
-        self._mapper.create_regs([])
+        self._rows: dict[tuple[int, str], list[_Row]] = {}
+        for template, handlers in table.items():
+            segments = list(enumerate(template.split("/")))
+            fixed = tuple((place, text) for place, text in segments if not text.startswith("{"))
+            named = tuple((place, text[1:-1]) for place, text in segments if text.startswith("{"))
+            self._rows.setdefault((len(segments), segments[1][1]), []).append(_Row(prefix + template, handlers, fixed, named))
 
     def dispatch(self, request: Request) -> webob.Response:
         """The answer of the handler whose row fits."""
-        try:
-            path = request.raw_path.encode("latin-1").decode()
-        except UnicodeError:
-            raise webob.exc.HTTPBadRequest(detail="The path is not valid UTF-8.") from None
-        match = self._mapper.match(path)
-        if match is None:
-            if request.method not in KNOWN_METHODS:
-                raise webob.exc.HTTPNotImplemented
-            raise webob.exc.HTTPNotFound
-        template = match.pop("path")
-        request.environ[ROUTE] = self._prefix + template
-        handlers = self._table[template]
-        if request.method not in handlers:
-            raise webob.exc.HTTPMethodNotAllowed(headers={"Allow": ", ".join(handlers)})
-        return handlers[request.method](request, **match)
+        path, method = request.raw_path, request.environ["REQUEST_METHOD"]
+        if not path.isascii():
+            try:
+                path = path.encode("latin-1").decode()
+            except UnicodeError:
+                raise webob.exc.HTTPBadRequest(detail="The path is not valid UTF-8.") from None
+        segments = path.split("/")
+        for template, handlers, fixed, named in self._rows.get((len(segments), "".join(segments[1:2])), ()):
+            arguments = {name: segments[place] for place, name in named}
+            if all(arguments.values()) and all(segments[place] == text for place, text in fixed):
+                request.environ[ROUTE] = template
+                if method not in handlers:
+                    raise webob.exc.HTTPMethodNotAllowed(headers={"Allow": ", ".join(handlers)})
+                return handlers[method](request, **arguments)
+        raise webob.exc.HTTPNotFound if method in KNOWN_METHODS else webob.exc.HTTPNotImplemented

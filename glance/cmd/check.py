@@ -12,8 +12,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from glance import bootstrap, errors
+from glance import errors
 from glance.background import Periodic
+from glance.bootstrap.check import checked
 from glance.config import logs
 from glance.model.checks import Figures, Finding
 from glance.service.checking import Options, check
@@ -42,7 +43,7 @@ def run(chosen: argparse.Namespace, files: Sequence[Path]) -> int:
     options = Options(chosen.store, chosen.since, chosen.read_data, max(1, int(chosen.rate * _MIB)), chosen.repair, chosen.grace)
     figures = Figures()
     try:
-        services, closing = bootstrap.checked([word for path in files for word in ("--config-file", str(path))])
+        services, closing = checked([word for path in files for word in ("--config-file", str(path))])
         with ExitStack() as held:
             for close in closing:
                 held.callback(close)

@@ -92,7 +92,7 @@ def _caller(chosen: argparse.Namespace, *, owner_is_project: bool) -> RequestCon
     )
 
 
-def _about(chosen: argparse.Namespace, ctx: RequestContext) -> dict[str, object]:
+def _about(chosen: argparse.Namespace, ctx: RequestContext) -> Mapping[str, object]:
     """What the service asks the rule about. Rules that the table does not have are taken for rules about images."""
     about = _ABOUT.get(chosen.rule, "image")
     if about == "nothing":

@@ -9,8 +9,8 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from glance import bootstrap, errors
-from glance.bootstrap import Scrubber
+from glance import errors
+from glance.bootstrap.scrubber import Scrubber, scrubber
 from glance.cmd.launch import explained
 from glance.service.recovery import restore
 
@@ -21,18 +21,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Carries out the command line (default: that of the process) and returns the exit status."""
     os.umask(0o027)
     words = sys.argv[1:] if arguments is None else arguments
-    return explained(lambda: _run(bootstrap.scrubber(words)))
+    return explained(lambda: _run(scrubber(words)))
 
 
-def _run(scrubber: Scrubber) -> int:
-    if scrubber.restore:
-        restore(scrubber.services, scrubber.restore)
-        print(f"Image {scrubber.restore} is active again.")
-    elif scrubber.interval is None:
-        scrubber.scrub(lambda: True)
+def _run(what: Scrubber) -> int:
+    if what.restore:
+        restore(what.services, what.restore)
+        print(f"Image {what.restore} is active again.")
+    elif what.interval is None:
+        what.scrub(lambda: True)
     else:
-        _repeat(scrubber.scrub, scrubber.interval)
-    for close in scrubber.close:
+        _repeat(what.scrub, what.interval)
+    for close in what.close:
         close()
     return 0
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oslo_config import cfg
 
 from glance import errors
 from glance.config import files
 from glance.config.sections import Section, also_in_default
-from glance.policies.engine import PolicyEngine
+
+if TYPE_CHECKING:
+    from glance.policies.engine import PolicyEngine
 
 IDENTITY = Section(
     "Callers",
@@ -101,6 +104,8 @@ def read_policy(conf: cfg.ConfigOpts, directories: tuple[Path, ...]) -> PolicySe
 
 def make_policy(conf: cfg.ConfigOpts, directories: tuple[Path, ...]) -> PolicyEngine:
     """The operator's policy. Raises ConfigurationError for files that cannot be used."""
+    from glance.policies.engine import PolicyEngine
+
     settings = read_policy(conf, directories)
     return PolicyEngine(settings.path, settings.default_rule, directories=settings.directories, classic=settings.classic, read=files.text)
 

@@ -8,12 +8,9 @@ from typing import Any
 
 from oslo_config import cfg
 
-from glance.api.middleware.http_basic import HttpBasicFilter
-from glance.api.middleware.tokens import TokensFilter
 from glance.config import files
 from glance.config.sections import Section
 from glance.identity.tokens import TokenFile
-from glance.identity.users import UserFiles, Users
 
 TOKENS = Section(
     "Tokens",
@@ -61,12 +58,17 @@ def tokens_path(conf: cfg.ConfigOpts) -> Path:
 
 def tokens(global_conf: Mapping[str, str], oslo_config_config: cfg.ConfigOpts, **local_conf: str) -> Any:  # noqa: ARG001
     """paste.filter_factory: ``TokensFilter``. Raises ConfigurationError where the file is there and cannot be used."""
+    from glance.api.middleware.tokens import TokensFilter
+
     known = TokenFile(tokens_path(oslo_config_config))
     return lambda application: TokensFilter(application, known)
 
 
 def http_basic(global_conf: Mapping[str, str], oslo_config_config: cfg.ConfigOpts, **local_conf: str) -> Any:  # noqa: ARG001
     """paste.filter_factory: ``HttpBasicFilter``. Raises ConfigurationError where one of the files is there and cannot be used."""
+    from glance.api.middleware.http_basic import HttpBasicFilter
+    from glance.identity.users import UserFiles, Users
+
     group = oslo_config_config.http_basic
     htpasswd, users = (_path(oslo_config_config, name) for name in (group.htpasswd_file, group.users_file))
     known = Users(UserFiles(htpasswd, users, group.remember_seconds))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from oslo_config import cfg
 
 from glance.config.sections import Section
-from glance.db.engine import DatabaseSettings
+
+if TYPE_CHECKING:
+    from glance.db.engine import DatabaseSettings
 
 
 def _classic(*names: str) -> list[cfg.DeprecatedOpt]:
@@ -55,4 +59,6 @@ SECTION = Section(
 
 def read(conf: cfg.ConfigOpts) -> DatabaseSettings:
     """Where the database is, and how patiently it is used."""
+    from glance.db.engine import DatabaseSettings
+
     return DatabaseSettings(**SECTION.values(conf))

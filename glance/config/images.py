@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oslo_config import cfg, types
 
 from glance import errors
 from glance.api.settings import ApiSettings
-from glance.config import custom_properties
 from glance.config.sections import Section, also_in_default
-from glance.inspector.inspection import InspectorSettings
 from glance.model.formats import CONTAINER_FORMATS, DISK_FORMATS, Formats
 from glance.service import Limits
+
+if TYPE_CHECKING:
+    from glance.inspector.inspection import InspectorSettings
 
 LIMITS = Section(
     "Limits",
@@ -38,8 +40,8 @@ DATA = Section(
         cfg.StrOpt(
             "hashing_algorithm",
             default="sha512",
-            choices=sorted(hashlib.algorithms_guaranteed - {"shake_128", "shake_256"}),
-            help="Algorithm of os_hash_value, which version 2 of the API shows beside the MD5 checksum.",
+            choices=["", *sorted(hashlib.algorithms_guaranteed - {"shake_128", "shake_256"})],
+            help="Algorithm of os_hash_value, which version 2 of the API shows beside the MD5 checksum. Empty: there is only the checksum.",
         ),
     ),
 )
@@ -135,6 +137,8 @@ def read_formats(conf: cfg.ConfigOpts) -> Formats:
 
 def read_inspector(conf: cfg.ConfigOpts) -> InspectorSettings:
     """How strictly data are looked at."""
+    from glance.inspector.inspection import InspectorSettings
+
     group = conf.image_format
     return InspectorSettings(require_match=group.require_image_format_match, gpt_nonfatal=frozenset(group.gpt_safety_checks_nonfatal))
 
@@ -142,6 +146,8 @@ def read_inspector(conf: cfg.ConfigOpts) -> InspectorSettings:
 def read_api(conf: cfg.ConfigOpts, directories: Sequence[Path]) -> ApiSettings:
     """What the front end needs to know; ``directories`` are those of the configuration files. Raises ConfigurationError for a default page longer
     than the longest one, and for a file about custom properties that cannot be used."""
+    from glance.config import custom_properties
+
     if conf.limit_param_default > conf.api_limit_max:
         raise errors.ConfigurationError(reason="limit_param_default is greater than api_limit_max.")
     return ApiSettings(

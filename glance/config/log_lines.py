@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from oslo_log import formatters
@@ -34,12 +36,17 @@ class LineFormatter(_WithoutTexts):
 
     def __init__(self, line: str, date: str) -> None:
         super().__init__(line, date, defaults=dict.fromkeys(_EMPTY_FIELDS, ""))
+        self._shows_isotime = "%(isotime)" in line
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - the name is the library's
+        return _moment(int(record.created), datefmt) if datefmt else super().formatTime(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is the library's
         record.message = escaped(record.message[: MAX_MESSAGE + 1])
         if len(record.message) > MAX_MESSAGE:
             record.message = record.message[:MAX_MESSAGE] + "..."
-        record.isotime = datetime.fromtimestamp(record.created, UTC).astimezone().isoformat()
+        if self._shows_isotime:
+            record.isotime = datetime.fromtimestamp(record.created, UTC).astimezone().isoformat()
         return super().formatMessage(record)
 
 
@@ -50,6 +57,11 @@ class JsonFormatter(_WithoutTexts, formatters.JSONFormatter):
         document = json.loads(super().format(record))
         del document["error_summary"]
         return json.dumps(document)
+
+
+@lru_cache(maxsize=4)
+def _moment(second: int, form: str) -> str:
+    return time.strftime(form, time.localtime(second))
 
 
 def escaped(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterable, Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import distribution
 
 from oslo_config import cfg
 from oslo_log import log
@@ -50,7 +50,7 @@ _WITHOUT_EFFECT = frozenset(
 
 def library_section() -> Section:
     """The options of oslo.log that count, for documents about them."""
-    (entry,) = entry_points(group="oslo.config.opts", name="oslo.log")
+    (entry,) = distribution("oslo.log").entry_points.select(group="oslo.config.opts", name="oslo.log")
     ((_group, options),) = entry.load()()
     return Section("Logging (oslo.log)", tuple(option for option in options if option.dest not in _WITHOUT_EFFECT))
 

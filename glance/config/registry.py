@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from oslo_config import cfg
 
 from glance.config.listening import is_loopback
 from glance.config.sections import Section
-from glance.registry.client import RegistryClientSettings
+
+if TYPE_CHECKING:
+    from glance.registry.connections import RegistryClientSettings
 
 SECRET = cfg.StrOpt(
     "registry_shared_secret",
@@ -59,10 +62,14 @@ def warnings(conf: cfg.ConfigOpts) -> Iterator[str]:
     files = (conf.registry_client_cert_file, conf.registry_client_key_file, conf.registry_client_ca_file)
     if conf.registry_client_protocol == "http" and any(files):
         yield "registry_client_protocol is http: no certificate is shown to glance-registry or checked, and nothing is encrypted."
+    if conf.registry_client_protocol == "https" and conf.registry_client_insecure:
+        yield "registry_client_insecure is on: whoever stands between glance-api and glance-registry reads and changes what they say."
 
 
 def read_client(conf: cfg.ConfigOpts) -> RegistryClientSettings:
     """Where the registry is, and how to speak to it."""
+    from glance.registry.connections import RegistryClientSettings
+
     return RegistryClientSettings(
         host=conf.registry_host,
         port=conf.registry_port,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, PoolResetState, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from glance import errors
@@ -57,6 +57,8 @@ def make_engine(settings: DatabaseSettings) -> Engine:
         options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_SECONDS}}
     else:
         options = {"connect_args": _bounds(url, settings.answer_timeout), "isolation_level": "READ COMMITTED"}
+        if backend == "postgresql":
+            options["pool_reset_on_return"] = None  # ``_prepare_postgresql`` does it
     logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)  # below that it tells rows, and old locations hold keys
     try:
         engine = create_engine(
@@ -132,7 +134,8 @@ def _bounds(url: URL, answer_timeout: int | None) -> dict[str, Any]:
 
 
 def _prepare_postgresql(engine: Engine, answer_timeout: int | None) -> None:
-    """Every statement is planned for the values that it has: a plan for any value would take each filter of a list for a rare one."""
+    """Connections stay in the mode that they were used in last, since to change it takes longer than to send a statement; those that commit every
+    statement themselves have nothing to undo when they are returned."""
     if engine.driver == "psycopg" and answer_timeout is not None:
         from glance.db.postgresql import bounded
 
@@ -142,9 +145,19 @@ def _prepare_postgresql(engine: Engine, answer_timeout: int | None) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
-        cursor.execute("SET plan_cache_mode = force_custom_plan")
         cursor.execute(f"SET lock_timeout = '{_BUSY_SECONDS}s'")
         connection.commit()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        if driver.autocommit and connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            driver.autocommit = False
+
+    @event.listens_for(engine, "reset")
+    def undo(connection: Any, _record: Any, state: PoolResetState) -> None:
+        if not (connection.autocommit or state.terminate_only):
+            connection.rollback()
 
 
 def _prepare_mysql(engine: Engine) -> None:

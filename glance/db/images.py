@@ -9,20 +9,20 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import Connection, Select, Table, func, insert, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from glance import errors
 from glance.context import RequestContext
-from glance.db import leads
 from glance.db import query as sql
+from glance.db.leads import Lists
 from glance.db.locations import change_locations, restore_locations
-from glance.db.mapping import IMAGE_FIELDS, from_image, to_image
+from glance.db.mapping import IMAGE_FIELDS, from_image, to_whole_image
 from glance.db.quotas import check_quotas, usage
-from glance.db.schema import deleted_ids, image_locations, image_members, image_properties, image_tags, images
+from glance.db.schema import TIME, deleted_ids, image_locations, image_members, image_properties, image_tags, images
 from glance.db.steps import add_location, change, complete, lock_if, lock_to_change
 from glance.db.tags import add_tags, set_tags
-from glance.db.transactions import Database
+from glance.db.transactions import Database, Reading
 from glance.interfaces import QuotaSource
 from glance.model.image import Image, ImageChanges, ImageQuery, Location
 from glance.model.query import IdFormat
@@ -39,6 +39,20 @@ _LONGEST_INTEGER = 18
 _ID_ATTEMPTS = 100
 
 
+_NOW = bindparam("now", type_=TIME)
+_LIVE = image_locations.c.status.in_(("active", "staged"))
+#: What ends with the image ``ended_image``.
+_LOCATIONS_WAIT = (
+    update(image_locations).where(image_locations.c.image_id == bindparam("ended_image"), _LIVE).values(status=PENDING_DELETE, updated_at=_NOW)
+)
+_BELONGINGS_END = tuple(
+    update(table)
+    .where(table.c.image_id == bindparam("ended_image"), table.c.deleted.is_(False))
+    .values(deleted=True, deleted_at=_NOW, updated_at=_NOW)
+    for table in (image_properties, image_tags, image_members)
+)
+
+
 class SqlImages:
     """``id_format`` says what ids look like; ``clock`` gives the time, UTC without zone; ``few`` is explained in ``glance.db.leads``."""
 
@@ -46,7 +60,7 @@ class SqlImages:
         self._database = database
         self._id_format = id_format
         self._clock = clock
-        self._few = few
+        self._lists = Lists(few, database.dialect)
         self._quotas = quotas
 
     def create(self, ctx: RequestContext, image: Image) -> Image:
@@ -67,10 +81,14 @@ class SqlImages:
         raise errors.ImageExists(image_id=image.id)
 
     def get(self, ctx: RequestContext, image_id: str) -> Image:
-        return self._database.read(self._get, ctx, image_id)
+        values = {"image_id": image_id, "owner": ctx.owner}
+        rows = self._database.look(Reading.rows, values, sql.whole_image, ctx.kind, planned_once=True)
+        if not rows:
+            raise errors.ImageNotFound(image_id=image_id)
+        return to_whole_image(rows[0])
 
     def list(self, ctx: RequestContext, query: ImageQuery) -> builtins.list[Image]:
-        return self._database.read(self._list, ctx, query)
+        return self._database.look(self._lists.page, ctx, query)
 
     def update(self, ctx: RequestContext, image_id: str, changes: ImageChanges, from_status: frozenset[str] | None = None) -> Image:
         now, expected = self._clock(), STATUSES if from_status is None else from_status
@@ -125,22 +143,6 @@ class SqlImages:
             check_quotas(connection, self._quotas, image.owner, "images", *(("stored",) if locations else ()))
         return replace(image, locations=locations)
 
-    def _get(self, connection: Connection, ctx: RequestContext, image_id: str) -> Image:
-        row = connection.execute(sql.image(ctx, image_id)).mappings().one_or_none()
-        if row is None:
-            raise errors.ImageNotFound(image_id=image_id)
-        return complete(connection, [to_image(row)])[0]
-
-    def _list(self, connection: Connection, ctx: RequestContext, query: ImageQuery) -> builtins.list[Image]:
-        after = None
-        if query.marker is not None:
-            after = connection.execute(sql.position(ctx, query)).one_or_none()
-            if after is None:
-                raise errors.InvalidParameter(reason="Invalid marker. Image could not be found.")
-        among = leads.lead(connection, ctx, query, self._few)
-        rows = connection.execute(sql.page(ctx, query, after, among, connection.dialect.name)).mappings()
-        return complete(connection, [to_image(row) for row in rows])
-
     def _update(
         self, connection: Connection, ctx: RequestContext, image_id: str, changes: ImageChanges, from_status: frozenset[str], now: datetime
     ) -> Image:
@@ -161,7 +163,7 @@ class SqlImages:
             check_quotas(connection, self._quotas, image.owner, *MEASURES)
         elif self._quotas and changes.locations is not None and any(one.id is None for one in changes.locations.after):
             check_quotas(connection, self._quotas, image.owner, "stored")
-        return complete(connection, [image])[0]
+        return complete(connection, image)
 
     def _activate(self, connection: Connection, ctx: RequestContext, image_id: str, location: Location | None, size: int, now: datetime) -> Image:
         image = lock_to_change(connection, ctx, image_id, "update")
@@ -170,7 +172,7 @@ class SqlImages:
             add_location(connection, image_id, location, now)
             if self._quotas and size:
                 check_quotas(connection, self._quotas, image.owner, "stored")
-        return complete(connection, [image])[0]
+        return complete(connection, image)
 
     def _delete(self, connection: Connection, ctx: RequestContext, image_id: str, now: datetime, *, delayed: bool) -> Image:
         image = lock_to_change(connection, ctx, image_id, "delete")
@@ -180,14 +182,13 @@ class SqlImages:
             raise errors.ImageGone(image_id=image_id)
         if image.protected:
             raise errors.ImageProtected
-        live = (image_locations.c.image_id == image_id) & image_locations.c.status.in_(("active", "staged"))
-        waiting = connection.execute(update(image_locations).where(live).values(status=PENDING_DELETE, updated_at=now)).rowcount
-        for table in (image_properties, image_tags, image_members):
-            belongs = (table.c.image_id == image_id) & table.c.deleted.is_(False)
-            connection.execute(update(table).where(belongs).values(deleted=True, deleted_at=now, updated_at=now))
+        ended = {"ended_image": image_id, "now": now}
+        waiting = connection.execute(_LOCATIONS_WAIT, ended).rowcount
+        for statement in _BELONGINGS_END:
+            connection.execute(statement, ended)
         status = PENDING_DELETE if delayed and waiting and image.status in sources_of(PENDING_DELETE) else DELETED
         image = change(connection, image, {image.status}, {"status": status, "deleted": True, "deleted_at": now, "updated_at": now})
-        return complete(connection, [image])[0]
+        return complete(connection, image)
 
     def _restore(self, connection: Connection, ctx: RequestContext, image_id: str, now: datetime) -> Image:
         image = lock_to_change(connection, ctx, image_id, "restore")
@@ -201,7 +202,7 @@ class SqlImages:
         connection.execute(update(images).where(images.c.id == image_id).values(values))
         if self._quotas:
             check_quotas(connection, self._quotas, image.owner, "images", "stored")
-        return complete(connection, [image.changed(values)])[0]
+        return complete(connection, image.changed(values))
 
 
 def _changed(image_id: str, now: datetime) -> Callable[[Connection], Image | None]:

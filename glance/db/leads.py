@@ -2,62 +2,120 @@
 
 A list walks the index of its order, and checks on the way what is asked for: many images meet it, and a page of them is soon together. Where few
 meet one of the filters, or where the caller sees few, that walk would not end; so every filter that has an index is asked first for its images,
-and where these are few, the list is made among them.
+and where these are few, the list is made among them. That many meet them all is kept in mind for a moment: it decides how a list is made, and never
+what is in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, Select, Subquery, func, select, union_all
+from sqlalchemy import ScalarSelect, Select, Subquery, func, select, union_all
 
+from glance import errors
 from glance.context import RequestContext
 from glance.db import query as sql
+from glance.db.mapping import to_whole_image
+from glance.db.query import Shape
 from glance.db.schema import image_members, image_properties, image_tags, images
-from glance.model.image import ImageQuery
+from glance.db.transactions import Reading
+from glance.model.image import Image, ImageQuery, Operator
 
 #: As many images as are looked at one by one, for a page of 25.
 FEW = 500
 
+#: Seconds in which many images are taken to be many still, and questions of which that is kept in mind.
+_SECONDS, _NOTED = 5.0, 1000
+
 _INDEXED = frozenset({"id", "owner", "visibility", "created_at", "updated_at", "status", *sql.MAY_MISS})
 
 
-def lead(connection: Connection, ctx: RequestContext, query: ImageQuery, few: int) -> Select[Any] | None:
-    """The ids of all images that the list can show, and of some others, where these are at most ``few``; else None. One statement at most."""
-    candidates = list(_candidates(ctx, query, few + 1))
-    if not candidates:
+class Lists:
+    """Makes pages; ``few`` images are as many as it looks at one by one. ``dialect`` is SQLAlchemy's word for the database."""
+
+    def __init__(self, few: int, dialect: str) -> None:
+        self._few = few
+        self._dialect = dialect
+        #: Questions without their markers, which many images met when they were counted last: until when they are not counted again.
+        self._many: dict[Hashable, float] = {}
+
+    def page(self, reading: Reading, ctx: RequestContext, query: ImageQuery) -> list[Image]:
+        """``ImageRecords.list``."""
+        shape, values = sql.shape_of(ctx, query), sql.values_of(ctx, query)
+        lead = self._prepare(reading, shape, values)
+        return [to_whole_image(row) for row in reading.rows(values, _page, shape, self._few, lead, self._dialect)]
+
+    def _prepare(self, reading: Reading, shape: Shape, values: dict[str, Any]) -> int | None:
+        """The number of the lead that the page is made of, None for all images. Adds the position of the marker to ``values``. One statement at most.
+        Raises InvalidParameter where the caller does not see the marker."""
+        key = shape._replace(has_marker=False), *(value for name, value in values.items() if name != "marker")
+        counted = _has_leads(shape) and self._many.get(key, 0) < monotonic()
+        if not (counted or shape.has_marker):
+            return None
+        rows = reading.rows(values, _questions, shape, self._few, counted)
+        if not rows:
+            raise errors.InvalidParameter(reason="Invalid marker. Image could not be found.")
+        keys = len(shape.order) if shape.has_marker else 0
+        values |= {f"after_{number}": value for number, value in enumerate(rows[0][:keys])}
+        counts = rows[0][keys:]
+        if counts and min(counts) <= self._few:
+            return counts.index(min(counts))
+        if counted:
+            self._note(key)
         return None
-    counts = connection.execute(select(*(_count(one, few + 1) for one in candidates))).one()
-    fewest = min(range(len(counts)), key=counts.__getitem__)
-    return candidates[fewest] if counts[fewest] <= few else None
+
+    def _note(self, key: Hashable) -> None:
+        if len(self._many) >= _NOTED:
+            self._many.clear()
+        self._many[key] = monotonic() + _SECONDS
 
 
-def _count(candidates: Select[Any], limit: int) -> ScalarSelect[int]:
-    """How many there are, as far as it matters."""
-    return select(func.count()).select_from(candidates.limit(limit).subquery()).scalar_subquery()
+def _questions(shape: Shape, few: int, counted: bool) -> Select[Any]:
+    """What must be known before the page is read, in one row: the position of the marker, and, where they are ``counted``, how many images each lead
+    has, as far as it matters. No row where the caller does not see the marker."""
+    counts: list[Any] = [_count(one, few + 1) for one in _leads(shape, few)] if counted else []
+    return sql.position(shape).add_columns(*counts) if shape.has_marker else select(*counts)
 
 
-def _candidates(ctx: RequestContext, query: ImageQuery, limit: int) -> Iterator[Select[Any]]:
-    """The ids that meet one filter, for each that has an index."""
-    for condition in sql.conditions(query):
-        if condition.attribute in _INDEXED and condition.operator != "neq":
-            yield select(images.c.id).where(sql.compare(sql.sort_key(condition.attribute), condition))
-    for name, value in query.properties.items():
-        yield select(image_properties.c.image_id).where(*sql.has_property(name, value))
-    for tag in query.tags:
-        yield select(image_tags.c.image_id).where(*sql.has_tag(tag))
-    if not ctx.is_admin:
-        yield select(_seen(ctx, query, limit))
+def _page(shape: Shape, few: int, lead: int | None, dialect: str) -> Select[Any]:
+    return sql.page(shape, None if lead is None else list(_leads(shape, few))[lead], dialect)
 
 
-def _seen(ctx: RequestContext, query: ImageQuery, limit: int) -> Subquery:
+def _has_leads(shape: Shape) -> bool:
+    return bool(not shape.caller.is_admin or shape.properties or shape.tags) or any(map(_is_lead, shape.compared))
+
+
+def _is_lead(compared: tuple[str, Operator, int]) -> bool:
+    attribute, operator, _count = compared
+    return attribute in _INDEXED and operator != "neq"
+
+
+def _leads(shape: Shape, few: int) -> Iterator[Select[Any]]:
+    """The ids that meet one filter, for each that has an index: those of all images that the list can show, and of some others. They are complete
+    where they are at most ``few``."""
+    for number, compared in enumerate(shape.compared):
+        if _is_lead(compared):
+            yield select(images.c.id).where(sql.compare(shape, number, sql.sort_key(compared[0])))
+    for number in range(len(shape.properties)):
+        yield select(image_properties.c.image_id).where(*sql.has_property(shape, number))
+    for number in range(shape.tags):
+        yield select(image_tags.c.image_id).where(*sql.has_tag(number))
+    if not shape.caller.is_admin:
+        yield select(_seen(shape, few + 1))
+
+
+def _count(ids: Select[Any], limit: int) -> ScalarSelect[int]:
+    return select(func.count()).select_from(ids.limit(limit).subquery()).scalar_subquery()
+
+
+def _seen(shape: Shape, limit: int) -> Subquery:
     """The ids of what the caller sees in lists, all of them where they are fewer than ``limit``. A visibility that is asked for leaves out those that
     cannot have it. Each part has the limit, since MariaDB would read a union to its end."""
-    asked = query.equal.get("visibility")
-    opened = [one for one in sql.opened(ctx, query.scope) if asked in {None, one}]
-    parts = [select(images.c.id).where(images.c.visibility.in_(opened))]
-    if ctx.owner is not None:
-        parts.append(select(images.c.id).where(images.c.owner == ctx.owner))
-        parts.append(select(image_members.c.image_id).where(image_members.c.member == ctx.owner))
+    opened = [one for one in sql.opened(shape) if shape.visibility in {None, one}]
+    parts = [select(images.c.id).where(sql.among(images.c.visibility, opened or [""]))]
+    if shape.caller.has_owner:
+        parts.append(select(images.c.id).where(images.c.owner == sql.OWNER))
+        parts.append(select(image_members.c.image_id).where(image_members.c.member == sql.OWNER))
     return union_all(*(select(part.limit(limit).subquery()) for part in parts)).subquery()

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, exists, select, update
 
 from glance import errors
-from glance.db.mapping import dump_metadata, to_location
+from glance.db.mapping import from_location, to_location
 from glance.db.schema import image_locations, image_uploads, images
 from glance.db.steps import add_location
 from glance.db.transactions import Database
@@ -35,7 +35,7 @@ def change_locations(connection: Connection, image_id: str, change: LocationChan
         connection.execute(update(image_locations).where(image_locations.c.id.in_(gone)).values(status=PENDING_DELETE, updated_at=now))
     for location_id, location in kept.items():
         if location.metadata != there[location_id].metadata:
-            changed = {"meta_data": dump_metadata(location), "updated_at": now}
+            changed = {"meta_data": from_location(image_id, location, now)["meta_data"], "updated_at": now}
             connection.execute(update(image_locations).where(image_locations.c.id == location_id).values(changed))
     for location in change.after:
         if location.id is None:

@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import RowMapping
 
-from glance.model.attributes import ATTRIBUTES
+from glance.model.attributes import BY_NAME
 from glance.model.image import Failure, Image, Location, Member, Upload
 
-#: The core attributes, which are fields of Image and columns of ``images`` by the same name.
-IMAGE_FIELDS = tuple(attribute.name for attribute in ATTRIBUTES)
+#: The core attributes, which are columns of ``images`` by the same name, and the first fields of Image in that order.
+IMAGE_FIELDS = tuple(field.name for field in fields(Image) if field.name in BY_NAME)
+_CORE = len(IMAGE_FIELDS)
+
+#: The metadata of most locations.
+_NOTHING_SAID = "{}"
 
 
 def to_image(row: RowMapping) -> Image:
     """An image, its properties, tags and locations not yet filled in."""
     return Image(**{name: row[name] for name in IMAGE_FIELDS})
+
+
+def to_whole_image(row: Sequence[Any]) -> Image:
+    """An image from a row of its core attributes, and of what belongs to it as ``glance.db.belongings`` selects that."""
+    properties, tags, locations = [orjson.loads(text) if text else {} for text in row[_CORE:]]
+    places = tuple([_to_location(int(key), *locations[key]) for key in sorted(locations, key=int)])
+    values = (*row[:_CORE], properties, tuple(sorted(tags)), places)  # sorted here: each database has an alphabet of its own
+    return Image(*values)
+
+
+def _to_location(location_id: int, url: str, store: str | None, metadata: str | None, status: Any, owned: int, damaged: int) -> Location:
+    said = json.loads(metadata) if metadata and metadata != _NOTHING_SAID else {}
+    return Location(url, store or "", said, status, location_id, bool(owned), bool(damaged))
 
 
 def from_image(image: Image) -> dict[str, Any]:
@@ -27,8 +47,7 @@ def from_image(image: Image) -> dict[str, Any]:
 
 def to_location(row: RowMapping) -> Location:
     """A location; rows older than the names of stores have none."""
-    metadata = json.loads(row["meta_data"] or "{}")
-    return Location(row["value"], row["store"] or "", metadata, row["status"], row["id"], row["owned"], row["damaged"])
+    return _to_location(row["id"], row["value"], row["store"], row["meta_data"], row["status"], row["owned"], row["damaged"])
 
 
 def from_location(image_id: str, location: Location, now: datetime) -> dict[str, Any]:
@@ -36,7 +55,7 @@ def from_location(image_id: str, location: Location, now: datetime) -> dict[str,
     return {
         "image_id": image_id,
         "value": location.url,
-        "meta_data": dump_metadata(location),
+        "meta_data": json.dumps(dict(location.metadata)),
         "store": location.store or None,
         "status": location.status,
         "owned": location.owned,
@@ -44,11 +63,6 @@ def from_location(image_id: str, location: Location, now: datetime) -> dict[str,
         "created_at": now,
         "updated_at": now,
     }
-
-
-def dump_metadata(location: Location) -> str:
-    """What clients say of a location, as its column keeps it."""
-    return json.dumps(dict(location.metadata))
 
 
 def to_member(row: RowMapping) -> Member:

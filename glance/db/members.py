@@ -52,7 +52,8 @@ class SqlMembers:
         return self._database.read(self._shared_with, ctx, member)
 
     def _list(self, connection: Connection, ctx: RequestContext, image_id: str) -> builtins.list[Member]:
-        row = connection.execute(query.image(ctx, image_id)).mappings().one_or_none()
+        asked = query.image(ctx.kind)
+        row = connection.execute(asked, {"image_id": image_id, "owner": ctx.owner}).mappings().one_or_none()
         if row is None or row["deleted"]:
             raise errors.ImageNotFound(image_id=image_id)
         of_image = _MEMBERS.where(image_members.c.image_id == image_id)

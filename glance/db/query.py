@@ -1,24 +1,42 @@
-"""Conditions and selects: who sees what, what a list contains, in which order. Values are always parameters.
+"""Statements that find images: who sees what, what a list contains, in which order. They are made once for each shape of a question, and the values
+that it asks for are parameters, always.
 
 ``glance.model.visibility`` says the same about visibility in Python; the registry contract compares them on every combination.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from operator import eq, ge, gt, le, lt, ne
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, true, tuple_
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    and_,
+    bindparam,
+    exists,
+    false,
+    literal_column,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 from glance import errors
-from glance.context import RequestContext
+from glance.context import Kind, RequestContext
+from glance.db.belongings import belongings
 from glance.db.mapping import IMAGE_FIELDS
 from glance.db.schema import VALUE_KEY, image_members, image_properties, image_tags, images
-from glance.model.image import SORT_KEYS, Condition, Direction, ImageQuery, MemberStatus, Operator, Scope
+from glance.model.image import SORT_KEYS, Condition, Direction, ImageQuery, Operator, Scope
 from glance.model.status import HIDDEN
 from glance.model.visibility import COMMUNITY, PUBLIC, SHARED, open_to
 
@@ -33,15 +51,34 @@ MAY_MISS = frozenset({"name", "disk_format", "container_format", "size"})
 #: Databases that do not look up a position in an index where whole rows are compared; the others do only there.
 _COLUMN_BY_COLUMN = frozenset({"mysql", "mariadb"})
 
-_COMPARISONS: dict[Operator, Callable[[Any, Any], Clause]] = {
-    "eq": eq,
-    "neq": ne,
-    "gt": gt,
-    "gte": ge,
-    "lt": lt,
-    "lte": le,
-    "in": lambda column, values: column.in_(values),
-}
+#: Callers of few kinds, and whether rows are held.
+_KINDS = 64
+
+_COMPARISONS: dict[Operator, Callable[[Any, Any], Clause]] = {"eq": eq, "neq": ne, "gt": gt, "gte": ge, "lt": lt, "lte": le}
+
+OWNER: BindParameter[Any] = bindparam("owner", type_=String())
+_LIMIT: BindParameter[Any] = bindparam("limit", type_=Integer())
+
+
+class Shape(NamedTuple):
+    """As much of a list's question as statements differ by.
+
+    ``compared`` has an attribute, an operator and how many values that is compared with, for each condition; ``visibility`` is that which is asked
+    for. ``properties`` says of each whether its value is longer than what is indexed. ``answered``: memberships of one state count alone.
+    """
+
+    caller: Kind
+    scope: Scope
+    compared: tuple[tuple[str, Operator, int], ...]
+    visibility: str | None
+    properties: tuple[bool, ...]
+    tags: int
+    answered: bool
+    shows_deleted: bool
+    deleted: bool | None
+    order: tuple[tuple[str, Direction], ...]
+    has_marker: bool
+    has_limit: bool
 
 
 class Checked(GenericFunction[Any]):
@@ -66,98 +103,34 @@ def _without_index(element: Checked, compiler: SQLCompiler, **options: Any) -> s
     return f"+{compiler.process(element.clauses, **options)}"  # www.sqlite.org/optoverview.html, 2.1
 
 
-def may_see(ctx: RequestContext) -> Clause:
-    """The caller may know that the image exists."""
-    return true() if ctx.is_admin else and_(_may_have_seen(ctx), images.c.deleted.is_(False))
+def shape_of(ctx: RequestContext, query: ImageQuery) -> Shape:
+    """The shape of a question. Raises InvalidParameter for attributes that lists are not made by."""
+    visibility = query.equal.get("visibility")
+    return Shape(
+        caller=ctx.kind,
+        scope=query.scope,
+        compared=tuple((one.attribute, one.operator, _count(one)) for one in conditions(query)),
+        visibility=visibility if isinstance(visibility, str) else None,
+        properties=tuple(len(value) >= VALUE_KEY for value in query.properties.values()),
+        tags=len(query.tags),
+        answered=query.member_status is not None,
+        shows_deleted=query.changes_since is not None or "status" in query.equal or (ctx.is_admin and query.deleted is True),
+        deleted=query.deleted if ctx.is_admin else None,
+        order=_order(query.sort),
+        has_marker=query.marker is not None,
+        has_limit=query.limit is not None,
+    )
 
 
-def listed(ctx: RequestContext, scope: Scope, member_status: MemberStatus | None = None) -> Clause:
-    """The image is in the caller's lists, as far as visibility decides; memberships of other states do not count."""
-    if ctx.is_admin and scope in {"all", "everything"}:
-        return true()
-    if ctx.is_admin and scope == "private":
-        return images.c.visibility != PUBLIC
-    if ctx.is_admin and scope == "accessible":
-        return or_(images.c.visibility != COMMUNITY, *_owned(ctx))
-    return or_(Checked(images.c.visibility).in_(opened(ctx, scope)), *_owned(ctx), *_shared(ctx, member_status))
-
-
-def opened(ctx: RequestContext, scope: Scope) -> list[str]:
-    """The visibilities of which lists of ``scope`` show all images."""
-    return sorted(open_to(ctx)) if scope == "everything" else [PUBLIC]
-
-
-def image(ctx: RequestContext, image_id: str) -> Select[Any]:
-    """The image of that id, if the caller may see it."""
-    return IMAGES.where(images.c.id == image_id, may_see(ctx))
-
-
-def page(ctx: RequestContext, query: ImageQuery, after: Sequence[Any] | None, among: Select[Any] | None, dialect: str) -> Select[Any]:
-    """The images that ``query`` asks for; ``after`` is the position of the last image of the page before, as ``position`` selects it; ``among``
-    selects the ids that come into question, None where these are too many to be looked at one by one. ``dialect`` is SQLAlchemy's word."""
-    order = _order(query)
-    clauses = [listed(ctx, query.scope, query.member_status), *_shown(ctx, query), *_filters(query)]
-    if among is not None:
-        clauses.append(images.c.id.in_(among))
-    if after is not None:
-        clauses.append(_behind(order, after, by_rows=dialect not in _COLUMN_BY_COLUMN))
-    sorting = [key.asc() if direction == "asc" else key.desc() for key, direction in order]
-    return IMAGES.where(*clauses).order_by(*sorting).limit(query.limit)
-
-
-def position(ctx: RequestContext, query: ImageQuery) -> Select[Any]:
-    """Where the marker of ``query`` stands in its order, if the caller may see it there."""
-    shown = [] if _shows_deleted(ctx, query) else [images.c.deleted.is_(False)]
-    return select(*(key for key, _direction in _order(query))).where(images.c.id == query.marker, _may_have_seen(ctx), *shown)
-
-
-def _may_have_seen(ctx: RequestContext) -> Clause:
-    """``may_see``, whether the image was deleted or not."""
-    if ctx.is_admin:
-        return true()
-    unowned = [images.c.owner.is_(None)] if ctx.owner is not None else []
-    return or_(images.c.visibility.in_(sorted(open_to(ctx))), *unowned, *_owned(ctx), *_shared(ctx))
-
-
-def _owned(ctx: RequestContext) -> Iterator[Clause]:
-    """The image belongs to the caller; nothing for a caller who is nobody."""
-    if ctx.owner is not None:
-        yield images.c.owner == ctx.owner
-
-
-def _shared(ctx: RequestContext, status: MemberStatus | None = None) -> Iterator[Clause]:
-    """The image is shared with the caller, who has answered ``status`` (None: anything); nothing for a caller who is nobody."""
-    if ctx.owner is not None:
-        answered = [] if status is None else [image_members.c.status == status]
-        member = exists().where(
-            image_members.c.image_id == images.c.id,
-            image_members.c.member == ctx.owner,
-            image_members.c.deleted.is_(False),
-            *answered,
-        )
-        yield and_(images.c.visibility == SHARED, member)
-
-
-def _shows_deleted(ctx: RequestContext, query: ImageQuery) -> bool:
-    """True where the query asks, in one of three ways, for what lists leave out."""
-    return query.changes_since is not None or "status" in query.equal or (ctx.is_admin and query.deleted is True)
-
-
-def _shown(ctx: RequestContext, query: ImageQuery) -> Iterator[Clause]:
-    if not _shows_deleted(ctx, query):
-        yield images.c.deleted.is_(False)
-        yield images.c.status.not_in(sorted(HIDDEN))
-    if ctx.is_admin and query.deleted is not None:
-        yield images.c.deleted.is_(query.deleted)
-
-
-def _filters(query: ImageQuery) -> Iterator[Clause]:
-    for condition in conditions(query):
-        yield compare(Checked(_column(condition.attribute)), condition)
-    for name, value in query.properties.items():
-        yield exists().where(image_properties.c.image_id == images.c.id, *has_property(name, value))
-    for tag in query.tags:
-        yield exists().where(image_tags.c.image_id == images.c.id, *has_tag(tag))
+def values_of(ctx: RequestContext, query: ImageQuery) -> dict[str, object]:
+    """The values of a question, under the names that statements of its shape have for them."""
+    values: dict[str, object] = {"owner": ctx.owner, "member_status": query.member_status, "marker": query.marker, "limit": query.limit}
+    for number, condition in enumerate(conditions(query)):
+        several = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+        values |= {f"value_{number}_{place}": value for place, value in enumerate(several)}
+    for number, (name, value) in enumerate(query.properties.items()):
+        values |= {f"name_{number}": name, f"whole_{number}": value, f"key_{number}": value[:VALUE_KEY]}
+    return values | {f"tag_{number}": tag for number, tag in enumerate(query.tags)}
 
 
 def conditions(query: ImageQuery) -> Iterator[Condition]:
@@ -169,55 +142,185 @@ def conditions(query: ImageQuery) -> Iterator[Condition]:
         yield Condition("updated_at", "gt", query.changes_since)
 
 
-def compare(column: ColumnElement[Any], condition: Condition) -> Clause:
-    """What ``condition`` asks of a column."""
-    return _COMPARISONS[condition.operator](column, condition.value)
+def _count(condition: Condition) -> int:
+    if condition.attribute not in IMAGE_FIELDS:
+        raise errors.InvalidParameter(reason=f"Unsupported filter {condition.attribute[:64]}")
+    return len(condition.value) if isinstance(condition.value, tuple) else 1
 
 
-def has_property(name: str, value: str) -> tuple[Clause, ...]:
-    """The row of ``image_properties`` is that property."""
-    table = image_properties.c
-    whole = [] if len(value) < VALUE_KEY else [table.value == value]  # asked twice, a planner would take it for twice as rare
-    return table.name == name, table.value_key == value[:VALUE_KEY], *whole, table.deleted.is_(False)
-
-
-def has_tag(tag: str) -> tuple[Clause, ...]:
-    """The row of ``image_tags`` is that tag."""
-    return image_tags.c.value == tag, image_tags.c.deleted.is_(False)
-
-
-def _column(name: str) -> ColumnElement[Any]:
-    if name not in IMAGE_FIELDS:
-        raise errors.InvalidParameter(reason=f"Unsupported filter {name[:64]}")
-    column: ColumnElement[Any] = images.c[name]
-    return sort_key(name) if name == "size" else column
-
-
-def _order(query: ImageQuery) -> list[tuple[ColumnElement[Any], Direction]]:
+def _order(sort: Iterable[tuple[str, Direction]]) -> tuple[tuple[str, Direction], ...]:
     """What the list is sorted by: together unique, and never null."""
+    asked = tuple(sort)
     directions: dict[str, Direction] = {}
-    last: Direction = query.sort[-1][1] if query.sort else "desc"
-    for key, direction in (*query.sort, ("created_at", last), ("id", last)):
+    last: Direction = asked[-1][1] if asked else "desc"
+    for key, direction in (*asked, ("created_at", last), ("id", last)):
         if key not in SORT_KEYS:
             raise errors.InvalidParameter(reason=f"Unsupported sort_key. Acceptable values: {', '.join(SORT_KEYS)}")
         if "id" not in directions:  # what follows the id decides nothing
             directions.setdefault(key, direction)
-    return [(sort_key(key), direction) for key, direction in directions.items()]
+    return tuple(directions.items())
 
 
-def _behind(order: Sequence[tuple[ColumnElement[Any], Direction]], after: Sequence[Any], *, by_rows: bool) -> Clause:
-    """The image comes later in ``order`` than the position ``after``."""
-    keys = [key for key, _direction in order]
-    directions = {direction for _key, direction in order}
-    if len(directions) == 1 and by_rows:
-        here, there = tuple_(*keys), tuple_(*after, types=[key.type for key in keys])
-        return here > there if directions == {"asc"} else here < there
+@lru_cache(_KINDS)
+def image(caller: Kind, *, held: bool = False) -> Select[Any]:
+    """The bare image ``image_id``, if the caller, who is ``owner``, may see it; ``held`` until the transaction ends."""
+    found = IMAGES.where(images.c.id == bindparam("image_id"), may_see(caller))
+    return found.with_for_update() if held else found
+
+
+def whole_image(caller: Kind) -> Select[Any]:
+    """The same, with all that belongs to it."""
+    return image(caller).add_columns(*belongings(images.c.id))
+
+
+def may_see(caller: Kind) -> Clause:
+    """The caller may know that the image exists."""
+    return true() if caller.is_admin else and_(_may_have_seen(caller), images.c.deleted.is_(False))
+
+
+def listed(shape: Shape) -> Clause:
+    """The image is in the caller's lists, as far as visibility decides; memberships of other states do not count."""
+    is_admin, scope = shape.caller.is_admin, shape.scope
+    if is_admin and scope in {"all", "everything"}:
+        return true()
+    if is_admin and scope == "private":
+        return images.c.visibility != _word(PUBLIC)
+    if is_admin and scope == "accessible":
+        return or_(images.c.visibility != _word(COMMUNITY), *_owned(shape.caller))
+    return or_(among(Checked(images.c.visibility), opened(shape)), *_owned(shape.caller), *_shared(shape.caller, answered=shape.answered))
+
+
+def opened(shape: Shape) -> list[str]:
+    """The visibilities of which lists of that scope show all images."""
+    return _open_to(shape.caller) if shape.scope == "everything" else [PUBLIC]
+
+
+def page(shape: Shape, among: Select[Any] | None, dialect: str) -> Select[Any]:
+    """The images that are asked for, with all that belongs to them; those behind the position ``after_0``, ``after_1``... where there is a marker.
+    ``among`` selects the ids that come into question, None where these are too many to be looked at one by one. ``dialect`` is SQLAlchemy's word."""
+    order = [(sort_key(key), direction) for key, direction in shape.order]
+    clauses = [listed(shape), *_shown(shape), *_filters(shape)]
+    if among is not None:
+        clauses.append(images.c.id.in_(among))
+    if shape.has_marker:
+        clauses.append(_behind(order, by_rows=dialect not in _COLUMN_BY_COLUMN))
+    sorting = [_directed(key, direction) for key, direction in order]
+    if among is None and len({direction for _key, direction in order}) == 1:  # no index has others
+        found = IMAGES.add_columns(*belongings(images.c.id)).where(*clauses).order_by(*sorting)
+        return found.limit(_LIMIT) if shape.has_limit else found
+    # What is sorted first is a table of its own, so that what belongs to images is looked up for those alone that are shown.
+    found = IMAGES.add_columns(*(key.label(f"key_{number}") for number, (key, _direction) in enumerate(order))).where(*clauses).order_by(*sorting)
+    rows = (found.limit(_LIMIT) if shape.has_limit else found).subquery("page")
+    again = (_directed(rows.c[f"key_{number}"], direction) for number, (_key, direction) in enumerate(order))
+    return select(*(rows.c[name] for name in IMAGE_FIELDS), *belongings(rows.c.id)).order_by(*again)
+
+
+def position(shape: Shape) -> Select[Any]:
+    """Where the marker stands in the order, if the caller may see it there."""
+    shown = [] if shape.shows_deleted else [images.c.deleted.is_(False)]
+    keys = (sort_key(key) for key, _direction in shape.order)
+    return select(*keys).where(images.c.id == bindparam("marker"), _may_have_seen(shape.caller), *shown)
+
+
+def _may_have_seen(caller: Kind) -> Clause:
+    """``may_see``, whether the image was deleted or not."""
+    if caller.is_admin:
+        return true()
+    unowned = [images.c.owner.is_(None)] if caller.has_owner else []
+    return or_(among(images.c.visibility, _open_to(caller)), *unowned, *_owned(caller), *_shared(caller))
+
+
+def _open_to(caller: Kind) -> list[str]:
+    return sorted(open_to(RequestContext(read_only=caller.read_only)))
+
+
+def _owned(caller: Kind) -> Iterator[Clause]:
+    """The image belongs to the caller; nothing for a caller who is nobody."""
+    if caller.has_owner:
+        yield images.c.owner == OWNER
+
+
+def _shared(caller: Kind, *, answered: bool = False) -> Iterator[Clause]:
+    """The image is shared with the caller, who has answered ``member_status`` where that counts; nothing for a caller who is nobody."""
+    if caller.has_owner:
+        member = exists().where(
+            image_members.c.image_id == images.c.id,
+            image_members.c.member == OWNER,
+            image_members.c.deleted.is_(False),
+            *([image_members.c.status == bindparam("member_status")] if answered else []),
+        )
+        yield and_(images.c.visibility == _word(SHARED), member)
+
+
+def _shown(shape: Shape) -> Iterator[Clause]:
+    """What lists leave out unless the question asks for it, in one of three ways."""
+    if not shape.shows_deleted:
+        yield images.c.deleted.is_(False)
+        yield ~among(images.c.status, sorted(HIDDEN))
+    if shape.deleted is not None:
+        yield images.c.deleted.is_(shape.deleted)
+
+
+def _filters(shape: Shape) -> Iterator[Clause]:
+    for number, (attribute, _operator, _count) in enumerate(shape.compared):
+        yield compare(shape, number, Checked(sort_key(attribute) if attribute == "size" else images.c[attribute]))
+    for number in range(len(shape.properties)):
+        yield exists().where(image_properties.c.image_id == images.c.id, *has_property(shape, number))
+    for number in range(shape.tags):
+        yield exists().where(image_tags.c.image_id == images.c.id, *has_tag(number))
+
+
+def compare(shape: Shape, number: int, column: ColumnElement[Any]) -> Clause:
+    """What the condition of that number asks of a column."""
+    _attribute, operator, count = shape.compared[number]
+    asked: list[BindParameter[Any]] = [bindparam(f"value_{number}_{place}", type_=column.type) for place in range(count)]
+    return _in(column, asked) if operator == "in" else _COMPARISONS[operator](column, asked[0])
+
+
+def has_property(shape: Shape, number: int) -> tuple[Clause, ...]:
+    """The row of ``image_properties`` is the property of that number."""
+    table = image_properties.c
+    # Asked twice, a planner would take it for twice as rare.
+    whole = [table.value == bindparam(f"whole_{number}")] if shape.properties[number] else []
+    return table.name == bindparam(f"name_{number}"), table.value_key == bindparam(f"key_{number}"), *whole, table.deleted.is_(False)
+
+
+def has_tag(number: int) -> tuple[Clause, ...]:
+    """The row of ``image_tags`` is the tag of that number."""
+    return image_tags.c.value == bindparam(f"tag_{number}"), image_tags.c.deleted.is_(False)
+
+
+def _behind(order: Iterable[tuple[ColumnElement[Any], Direction]], *, by_rows: bool) -> Clause:
+    """The image comes later in ``order`` than the marker."""
+    keys, directions = zip(*order, strict=True)
+    after: list[BindParameter[Any]] = [bindparam(f"after_{number}", type_=key.type) for number, key in enumerate(keys)]
+    if len(set(directions)) == 1 and by_rows:
+        here, there = tuple_(*keys), tuple_(*after)
+        return here > there if directions[0] == "asc" else here < there
     same = [key == value for key, value in zip(keys, after, strict=True)]
-    later = [key > value if direction == "asc" else key < value for (key, direction), value in zip(order, after, strict=True)]
-    return or_(*(and_(*same[:number], later[number]) for number in range(len(order))))
+    later = [key > value if direction == "asc" else key < value for key, direction, value in zip(keys, directions, after, strict=True)]
+    return or_(*(and_(*same[:number], later[number]) for number in range(len(keys))))
+
+
+def _directed(key: ColumnElement[Any], direction: Direction) -> ColumnElement[Any]:
+    return key.asc() if direction == "asc" else key.desc()
 
 
 def sort_key(name: str) -> ColumnElement[Any]:
     """What a core attribute is sorted by: never null."""
     column: ColumnElement[Any] = images.c[f"{name}_key" if name in MAY_MISS else name]
     return column
+
+
+def _word(word: str) -> ColumnElement[Any]:
+    """A word of this program, as part of a statement."""
+    return literal_column(f"'{word}'", String())
+
+
+def among(column: ColumnElement[Any], words: Iterable[str]) -> Clause:
+    """The column is one of these words of this program."""
+    return _in(column, [_word(word) for word in words])
+
+
+def _in(column: ColumnElement[Any], values: Sequence[ColumnElement[Any]]) -> Clause:
+    return column.in_(values) if values else false()

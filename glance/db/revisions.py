@@ -2,47 +2,62 @@
 
 Each revision belongs to a phase, so that nodes can be upgraded one after the other. What *expands* only adds, and programs of before work on; data
 are *migrated* in batches while programs of both kinds run; what *contracts* takes away what only programs of before need, and shuts them out.
+
+To see that nothing is to be done, which is all that a server does at its start, takes neither alembic nor the revisions themselves.
 """
 
 from __future__ import annotations
 
+import pkgutil
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, column, inspect, select, table
 
+from glance.db.migrations import versions
 from glance.db.schema import schema_needs
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
 Phase: TypeAlias = Literal["expand", "migrate", "contract"]
 
 #: Where a migration of data is: the row that it has reached, and the last one.
 Position: TypeAlias = tuple[int, int]
 
+#: Where alembic notes the version.
+_NOTED = table("alembic_version", column("version_num"))
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Revision:
-    """``module`` has a function ``upgrade()``, or where data are migrated ``batch(connection, after)``, which gives a Position, None at the end."""
+    """One of ``migrations/versions``: ``name`` is its module, which begins with the id."""
 
-    id: str
-    phase: Phase
-    module: ModuleType
+    name: str
+
+    @property
+    def id(self) -> str:
+        return self.name.partition("_")[0]
+
+    @property
+    def phase(self) -> Phase:
+        phase: Phase = self.module.phase
+        return phase
+
+    @cached_property
+    def module(self) -> Any:
+        """It has a function ``upgrade()``, or where data are migrated ``batch(connection, after)``, which gives a Position, None at the end."""
+        return import_module(f"{versions.__name__}.{self.name}")
 
 
 class Revisions:
     """What the program knows, in order."""
 
     def __init__(self) -> None:
-        location = Config()
-        location.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-        location.set_main_option("path_separator", "os")
-        self._scripts = ScriptDirectory.from_config(location)
-        self._all = [Revision(one.revision, one.module.phase, one.module) for one in reversed(list(self._scripts.walk_revisions()))]
+        self._all = sorted((Revision(one.name) for one in pkgutil.iter_modules(versions.__path__)), key=lambda one: one.id)
         self._ids = [one.id for one in self._all]
 
     @property
@@ -68,6 +83,9 @@ class Revisions:
 
     def carry_out(self, connection: Connection, revision: Revision, after: int = 0) -> Position | None:
         """Brings a database to its next revision, or does the batch after a row and gives where it is then; None when the revision is complete."""
+        from alembic.migration import MigrationContext
+        from alembic.operations import Operations
+
         context = MigrationContext.configure(connection)
         if not context.get_current_revision():
             context.stamp(self._scripts, "base")  # makes the table that marks a database as ours before any other
@@ -81,7 +99,18 @@ class Revisions:
         context.stamp(self._scripts, revision.id)
         return None
 
+    @cached_property
+    def _scripts(self) -> ScriptDirectory:
+        """The same revisions, as alembic knows them."""
+        from alembic.config import Config
+        from alembic.script import ScriptDirectory
+
+        location = Config()
+        location.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+        location.set_main_option("path_separator", "os")
+        return ScriptDirectory.from_config(location)
+
 
 def version_of(connection: Connection) -> str:
     """The version of the schema, "" where there is none."""
-    return MigrationContext.configure(connection).get_current_revision() or ""
+    return (connection.scalar(select(_NOTED.c.version_num)) or "") if inspect(connection).has_table(_NOTED.name) else ""

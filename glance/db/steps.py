@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Select, Table, bindparam, false, insert, literal_column, select, union_all, update
+from sqlalchemy import Connection, String, bindparam, insert, select, update
 
 from glance import errors
 from glance.context import RequestContext
 from glance.db import query
-from glance.db.mapping import from_location, to_image, to_location
-from glance.db.schema import image_locations, image_properties, image_tags
+from glance.db.belongings import belongings
+from glance.db.mapping import from_image, from_location, to_image, to_whole_image
+from glance.db.schema import image_locations
 from glance.db.schema import images as images_table
 from glance.model import visibility
 from glance.model.image import Image, Location
-
-#: Databases take some ten thousands of parameters in a statement.
-_IDS_PER_STATEMENT = 10_000
 
 
 def utc_now() -> datetime:
@@ -30,7 +27,8 @@ def utc_now() -> datetime:
 
 def lock(connection: Connection, ctx: RequestContext, image_id: str) -> Image:
     """The bare image, held until the transaction ends, so that changes of one image follow each other. Raises ImageNotFound."""
-    row = connection.execute(query.image(ctx, image_id).with_for_update()).mappings().one_or_none()
+    asked = query.image(ctx.kind, held=True)
+    row = connection.execute(asked, {"image_id": image_id, "owner": ctx.owner}).mappings().one_or_none()
     if row is None:
         raise errors.ImageNotFound(image_id=image_id)
     return to_image(row)
@@ -49,7 +47,7 @@ def lock_to_change(connection: Connection, ctx: RequestContext, image_id: str, a
 def lock_if(connection: Connection, image_id: str, column: str, now: datetime) -> Image | None:
     """The image, held, if ``column`` says ``now``: then it is this very change that was committed, and only the answer to it was lost."""
     row = connection.execute(query.IMAGES.where(images_table.c.id == image_id).with_for_update()).mappings().one_or_none()
-    return complete(connection, [to_image(row)])[0] if row is not None and row[column] == now else None
+    return complete(connection, to_image(row)) if row is not None and row[column] == now else None
 
 
 def change(connection: Connection, image: Image, from_status: Collection[str], values: Mapping[str, Any]) -> Image:
@@ -77,38 +75,10 @@ def _refuse_taken(connection: Connection, image_id: str, location: Location) -> 
         raise errors.LocationTaken
 
 
-def complete(connection: Connection, images: Sequence[Image]) -> list[Image]:
-    """The images with their properties, tags and locations, in one statement."""
-    properties: defaultdict[str, dict[str, str | None]] = defaultdict(dict)
-    tags: defaultdict[str, list[str]] = defaultdict(list)
-    locations: defaultdict[str, list[Location]] = defaultdict(list)
-    for begin in range(0, len(images), _IDS_PER_STATEMENT):
-        ids = [image.id for image in images[begin : begin + _IDS_PER_STATEMENT]]
-        for row in connection.execute(_BELONGINGS, {"image_ids": ids}).mappings():
-            if row["kind"] == image_properties.name:
-                properties[row["image_id"]][row["name"]] = row["value"]
-            elif row["kind"] == image_tags.name:
-                tags[row["image_id"]].append(row["value"])
-            else:
-                locations[row["image_id"]].append(to_location(row))
-    return [
-        # Sorted here: each database has an alphabet of its own.
-        replace(image, properties=properties[image.id], tags=tuple(sorted(tags[image.id])), locations=tuple(locations[image.id]))
-        for image in images
-    ]
+def complete(connection: Connection, image: Image) -> Image:
+    """The image with its properties, tags and locations."""
+    row = connection.execute(_BELONGINGS, {"image_id": image.id}).one()
+    return to_whole_image((*from_image(image).values(), *row))
 
 
-def _belonging(table: Table) -> Select[Any]:
-    """What belongs to images in one table, in the columns that all of them together have."""
-    shared = ("name", "value", "meta_data", "store", "status")
-    return select(
-        literal_column(f"'{table.name}'").label("kind"),
-        table.c.image_id,
-        table.c.id,
-        *(table.c[name] if name in table.c else literal_column("''").label(name) for name in shared),
-        *(table.c[name] if name in table.c else false().label(name) for name in ("owned", "damaged")),
-    ).where(table.c.deleted.is_(False), table.c.image_id.in_(_IMAGE_IDS))
-
-
-_IMAGE_IDS: BindParameter[Any] = bindparam("image_ids", expanding=True)
-_BELONGINGS = union_all(*(_belonging(table) for table in (image_locations, image_properties, image_tags))).order_by("id")
+_BELONGINGS = select(*belongings(bindparam("image_id", type_=String())))

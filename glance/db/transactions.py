@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Concatenate, ParamSpec, TypeVar
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from types import TracebackType
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Dialect, Engine, Select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -22,6 +25,12 @@ WRITES = "glance_writes"
 
 P = ParamSpec("P")
 T = TypeVar("T")
+C = TypeVar("C")
+
+Row = Sequence[Any]
+
+#: Statements that are kept: clients ask few kinds of questions.
+_KEPT = 500
 
 #: How long a transaction is tried again that others block, or whose connection was lost.
 RETRY_SECONDS = 2.0
@@ -48,22 +57,20 @@ class Unprepared(Exception):
         self.prepare = prepare
 
 
-class Transactions:
+class Transactions(Generic[C]):
     """Runs functions, whose first argument is a connection, each in a transaction that ``begin`` begins and ends; gives what they return.
 
     A function may run several times, so it changes nothing but the database; it may raise Unprepared. Raises DatabaseUnavailable, Invalid for a value
     that the database cannot keep, and IntegrityError, which only the caller can name.
     """
 
-    def __init__(self, begin: Callable[[], AbstractContextManager[Connection]]) -> None:
+    def __init__(self, begin: Callable[[], AbstractContextManager[C]]) -> None:
         self._begin = begin
 
-    def __call__(self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def __call__(self, work: Callable[Concatenate[C, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.once(_never, work, *args, **kwargs)
 
-    def once(
-        self, landed: Callable[[Connection], T | None], work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    def once(self, landed: Callable[[C], T | None], work: Callable[Concatenate[C, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """For work that must not be done twice. Where the answer to COMMIT is lost, nobody knows whether it was done; so before it runs again, and in
         the same transaction, ``landed`` is asked: it gives what the work had returned, or None. The lost transaction may still be under way:
         ``landed`` waits for it by holding the row that it holds, or the work meets its row (IntegrityError) and ``landed`` is asked anew.
@@ -99,13 +106,102 @@ class Transactions:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
 
+class Prepared:
+    """A statement in the words of a driver: its text, the places of its values (None: by name), those that are always the same, and how values that
+    go in and come out are converted, by their names and places."""
+
+    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        given = ((name, one.type.dialect_impl(dialect).bind_processor(dialect)) for name, one in compiled.binds.items())
+        found = (column.type.dialect_impl(dialect).result_processor(dialect, None) for column in statement.selected_columns)
+        self.text = str(compiled)
+        self.places = compiled.positiontup
+        self.constants = compiled.params
+        self.given = [(name, convert) for name, convert in given if convert is not None]
+        self.found = [(place, convert) for place, convert in enumerate(found) if convert is not None]
+
+
+class Reader:
+    """What readings of one database have in common."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.errors: Any = engine.dialect.loaded_dbapi.Error
+        #: A transaction around a read costs PostgreSQL two messages. In SQLite it costs nothing; to MariaDB the change of the mode would have to be
+        #: told, in messages whose failure the driver does not name.
+        self.commits_itself = engine.dialect.name == "postgresql"
+        #: The driver can say of each statement whether it is planned once, or for the values of each time.
+        self.plans = engine.driver == "psycopg"
+        self.prepared = lru_cache(_KEPT)(self._prepare)
+
+    def _prepare(self, make: Callable[..., Select[Any]], *arguments: Any) -> Prepared:
+        return Prepared(make(*arguments), self.engine.dialect)
+
+
+@dataclass(slots=True)
+class Reading:
+    """A connection of the pool for statements that only read, each by itself; ``with`` returns it. What is asked most goes to the driver as it is: to
+    pass a statement on, SQLAlchemy takes longer than databases take to answer these. Raises DBAPIError as its connections do."""
+
+    _reader: Reader
+    _pooled: Any = None
+    _driver: Any = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._pooled = self._reader.engine.raw_connection()
+        except self._reader.errors as error:
+            raise self._named(error, None) from error
+        self._driver = self._pooled.driver_connection
+        if self._reader.commits_itself and not self._driver.autocommit:
+            self._driver.autocommit = True
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._pooled.close()
+
+    def rows(self, values: Mapping[str, Any], make: Callable[..., Select[Any]], *arguments: Any, planned_once: bool = False) -> Sequence[Row]:
+        """The rows of the statement that ``make`` makes of hashable arguments, always the same. ``planned_once``: its best plan is the same whatever
+        the values are."""
+        prepared = self._reader.prepared(make, *arguments)
+        given: dict[str, Any] = {**prepared.constants, **values}
+        for name, convert in prepared.given:
+            given[name] = convert(given[name])
+        placed = given if prepared.places is None else [given[name] for name in prepared.places]
+        options = {"prepare": planned_once} if self._reader.plans else {}
+        try:
+            cursor = self._driver.cursor()
+            cursor.execute(prepared.text, placed, **options)
+            fetched = cursor.fetchall()
+            cursor.close()
+        except self._reader.errors as error:
+            raise self._named(error, prepared.text) from error
+        rows = [list(row) for row in fetched] if prepared.found else fetched
+        for place, convert in prepared.found:
+            for row in rows:
+                row[place] = convert(row[place])
+        return rows
+
+    def _named(self, error: Any, text: str | None) -> DBAPIError:
+        """The error of a driver in SQLAlchemy's classes; a connection that is lost takes those of the pool with it."""
+        engine = self._reader.engine
+        is_lost = text is not None and engine.dialect.is_disconnect(error, self._driver, None)
+        if is_lost:
+            self._pooled.invalidate(error)
+            engine.dispose()
+        named = DBAPIError.instance(text, None, error, self._reader.errors, True, is_lost, engine.dialect)
+        return cast("DBAPIError", named)
+
+
 class Database:
-    """``read`` runs what only reads, ``write`` what changes something."""
+    """``look`` runs what only reads, in statements that are made once; ``read`` whatever else only reads; ``write`` what
+    changes something. ``dialect`` is SQLAlchemy's word for the database."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # A transaction around reads costs PostgreSQL two messages. In SQLite it costs nothing and shows all tables as they were at one moment; to
-        # MariaDB the change of the mode would have to be told, in messages whose failure the driver does not name.
+        self.dialect = engine.dialect.name
+        self.look: Transactions[Reading] = Transactions(partial(Reading, Reader(engine)))
+        # As ``Reader`` has it; in SQLite a transaction shows all tables as they were at one moment.
         reading = engine.execution_options(isolation_level="AUTOCOMMIT") if engine.dialect.name == "postgresql" else engine
         self.read = Transactions(reading.connect)  # there is nothing to commit
         self.write = Transactions(engine.execution_options(**{WRITES: True}).begin)
@@ -121,7 +217,7 @@ def begin_in_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _never(_connection: Connection) -> None:
+def _never(_connection: object) -> None:
     """For work that may be done twice."""
 
 

@@ -94,7 +94,7 @@ class SqlUploads:
         connection.execute(insert(image_uploads).values(row))
         if self._quotas:
             check_quotas(connection, self._quotas, image.owner, "uploading", *(_growing(image) if upload.reserved else ()))
-        return complete(connection, [image])[0]
+        return complete(connection, image)
 
     def _renew(self, connection: Connection, attempts: Sequence[str]) -> None:
         renewed = update(image_uploads).where(image_uploads.c.attempt.in_(attempts))
@@ -131,7 +131,7 @@ class SqlUploads:
         except errors.StatusConflict as error:
             raise errors.UploadLost(image_id=image_id) from error
         add_location(connection, image_id, data.location, now)
-        return complete(connection, [image])[0]
+        return complete(connection, image)
 
     def _fail(self, connection: Connection, image_id: str, attempt: str, reason: str) -> None:
         held = {"held_image": image_id, "held_attempt": attempt}
@@ -190,7 +190,7 @@ def _started(upload: Upload, connection: Connection) -> Image | None:
     if not _on_record(upload.image_id, upload.attempt, connection):
         return None
     row = connection.execute(_LOCKED, {"image_id": upload.image_id}).mappings().one()
-    return complete(connection, [to_image(row)])[0]
+    return complete(connection, to_image(row))
 
 
 def _finished(image_id: str, location: Location, now: datetime, connection: Connection) -> Image | None:
@@ -199,7 +199,7 @@ def _finished(image_id: str, location: Location, now: datetime, connection: Conn
     given = (image_locations.c.image_id == image_id) & (image_locations.c.value == location.url) & (image_locations.c.created_at == now)
     if row is None or connection.scalar(select(image_locations.c.id).where(given).limit(1)) is None:
         return None
-    return complete(connection, [to_image(row)])[0]
+    return complete(connection, to_image(row))
 
 
 def _reserved(connection: Connection, image_id: str, attempt: str) -> int:

@@ -75,9 +75,8 @@ class FormatInspection(Watcher):
         self._settings = settings
         self._must_match = must_match
         self.virtual_size: int | None = None
-        self._inspectors = [make() for name, make in format_inspector.ALL_FORMATS.items() if name != RAW]
-        self._hungry = list(self._inspectors)
-        self._failed: list[FileInspector] = []
+        #: Those that want more of the stream. The others were asked what they think, and forgotten with what they kept, unless it is theirs.
+        self._hungry = [make() for name, make in format_inspector.ALL_FORMATS.items() if name != RAW]
         self._held = bytearray()
         self._begun = False
         self._total = 0
@@ -104,7 +103,7 @@ class FormatInspection(Watcher):
     def finish(self) -> None:
         rest = bytes(self._held)
         self._feed(rest.ljust(SHORTEST, b"\n") if self._total < SHORTEST else rest)
-        for inspector in self._inspectors:
+        for inspector in self._hungry:
             self._ask(inspector)
         found = self._found
         if found.keys() == {GPT, ISO}:
@@ -125,8 +124,8 @@ class FormatInspection(Watcher):
             size = self._size_of_disk(found[names[0]])
             self.virtual_size = size if size > 0 else None
 
-    def _ask(self, inspector: FileInspector) -> None:
-        """Whether a stream that has ended is of the inspector's format."""
+    def _ask(self, inspector: FileInspector, *, failed: bool = False) -> None:
+        """Whether the stream is of the format of an inspector that gets no more of it."""
         try:
             inspector.finish()
             matches = inspector.format_match
@@ -136,8 +135,11 @@ class FormatInspection(Watcher):
             return
         if matches:
             self._found[inspector.NAME] = inspector
-            if inspector in self._failed:
+            if failed:
                 self._unreadable.add(inspector.NAME)
+            return
+        for name in inspector.context_info:
+            inspector.region(name).data = b""  # an inspector refers to itself: it would keep them until the garbage collector comes
 
     def _size_of_disk(self, inspector: FileInspector) -> int:
         """Bytes of the disk in a stream that matches; 0 where the format does not tell."""
@@ -148,13 +150,18 @@ class FormatInspection(Watcher):
         if not self._begun:
             self._begun = True
             self._is_descriptor = b"createtype" in block.partition(b"\0")[0].lower()
-        for inspector in self._hungry:
+        hungry, self._hungry = self._hungry, []
+        for inspector in hungry:
             try:
                 inspector.eat_chunk(block)
             except Exception as error:  # noqa: BLE001 - this is how inspectors say that a stream is none of theirs
                 LOG.debug("Not %s: %r", inspector.NAME, error)
-                self._failed.append(inspector)
-        self._hungry = [one for one in self._hungry if not one.complete and one not in self._failed]
+                self._ask(inspector, failed=True)
+                continue
+            if inspector.complete:
+                self._ask(inspector)
+            else:
+                self._hungry.append(inspector)
 
     def _mismatch(self, names: list[str]) -> str | None:
         """Why the data are not what was declared; None where they are, or may be."""

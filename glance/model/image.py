@@ -102,7 +102,7 @@ class Image:
     @property
     def location(self) -> Location | None:
         """The first location that can be read."""
-        return next(iter(self.active_locations), None)
+        return next((one for one in self.locations if one.status == "active"), None)
 
     def changed(self, values: Mapping[str, Any]) -> Image:
         """The image with other values of some attributes."""

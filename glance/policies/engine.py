@@ -15,6 +15,7 @@ from glance import errors
 from glance.context import RequestContext
 from glance.policies import checks, language
 from glance.policies import rules as table
+from glance.policies.compiled import CompiledRules
 
 LOG = logging.getLogger(__name__)
 
@@ -67,16 +68,13 @@ class PolicyEngine:
         self._looking = threading.Lock()
         self._looked = clock()
         self._version = self._seen = self._look()
-        self.rules, self.origins = self._read(self._version)
-        self._decided = checks.decided(self.rules, self.origins)
+        self._take(*self._read(self._version))
 
     def allows(self, rule: str | checks.Check, ctx: RequestContext, target: Mapping[str, object]) -> bool:
         if abs(self._clock() - self._looked) >= INTERVAL:  # a clock may be set back
             self._refresh()
-        check = self.rules[rule] if isinstance(rule, str) else rule
-        credentials = {name: getattr(ctx, attribute) for name, attribute in checks.CREDENTIALS.items()}
-        credentials |= {"roles": list(ctx.roles), "service_roles": list(ctx.service_roles)}  # one of a list is enough
-        return bool(check(dict(target), credentials, self))
+        check = self._compiled[rule] if isinstance(rule, str) else self._compiled.of(rule)
+        return check(ctx, target)
 
     def knows(self, rule: str) -> bool:
         return rule in self.rules
@@ -109,9 +107,13 @@ class PolicyEngine:
         if self._look() != version:
             return  # written while it was read: the next looks will see
         self._version = version
-        self.rules, self.origins, self._decided = found, origins, checks.decided(found, origins)
+        self._take(found, origins)
         for path in version:
             LOG.info("The policy file %s has been read again.", path)
+
+    def _take(self, found: Rules, origins: dict[str, Path]) -> None:
+        self.rules, self.origins, self._decided = found, origins, checks.decided(found, origins)
+        self._compiled = CompiledRules(found, self._default_rule)
 
     def _look(self) -> _Version:
         return dict(self._files())

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import logging
-import ssl
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, NoReturn, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import orjson
-import urllib3
-from urllib3.exceptions import HTTPError, ProtocolError
 
 from glance import errors
 from glance.context import RequestContext, to_headers, unauthenticated
@@ -33,112 +29,21 @@ from glance.model.image import (
 )
 from glance.model.quotas import Quotas, Usage
 from glance.registry import operations, wire
+from glance.registry.connections import PoolTransport, RegistryClientSettings, Reply
 from glance.registry.operations import Operation
 
 LOG = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT = 5.0
-
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryClientSettings:
-    """Where the registry is, and how to speak to it.
-
-    ``timeout`` is the longest silence of the registry in seconds. ``connections`` are kept alive at most; who needs one more waits. ``ca_file``
-    verifies the registry (None: the system's authorities), ``cert_file`` and ``key_file`` are shown to it; ``insecure`` verifies nothing.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 9191
-    protocol: Literal["http", "https"] = "http"
-    timeout: float = 600.0
-    connections: int = 32
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    insecure: bool = False
-    secret: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    status: int
-    body: bytes
 
 
 class Transport(Protocol):
     """Brings a request to the registry."""
 
     def send(self, verb: str, target: str, headers: Mapping[str, str], body: bytes | None, *, repeatable: bool) -> Reply:
-        """The registry's reply, whatever it says. Raises RegistryUnavailable."""
+        """The registry's reply, whatever it says; headers are sent as UTF-8. Raises RegistryUnavailable."""
 
     def close(self) -> None: ...
-
-
-class PoolTransport:
-    """Kept-alive connections. None is opened before the first request, so a process may fork after this was made. Raises ConfigurationError for
-    certificates that cannot be used."""
-
-    def __init__(self, settings: RegistryClientSettings) -> None:
-        options: dict[str, Any] = {
-            "maxsize": settings.connections,
-            "block": True,
-            "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT, read=settings.timeout),
-        }
-        if settings.protocol == "https":
-            context = _tls_context(settings)
-            self._pool: urllib3.HTTPConnectionPool = urllib3.HTTPSConnectionPool(settings.host, settings.port, ssl_context=context, **options)
-        else:
-            self._pool = urllib3.HTTPConnectionPool(settings.host, settings.port, **options)
-        self._patience = int(settings.timeout)
-
-    def send(self, verb: str, target: str, headers: Mapping[str, str], body: bytes | None, *, repeatable: bool) -> Reply:
-        def attempt() -> Reply:
-            answer = self._pool.urlopen(verb, target, body, headers, retries=False, redirect=False, pool_timeout=self._patience)
-            return Reply(answer.status, answer.data)
-
-        try:
-            return _twice(attempt, repeatable=repeatable)
-        except HTTPError as error:
-            LOG.warning("The registry at %s:%s does not answer: %s: %s", self._pool.host, self._pool.port, type(error).__name__, error)
-            raise errors.RegistryUnavailable from error
-
-    def close(self) -> None:
-        self._pool.close()
-
-
-def _tls_context(settings: RegistryClientSettings) -> ssl.SSLContext:
-    if settings.key_file and not settings.cert_file:
-        raise errors.ConfigurationError(reason="registry_client_key_file needs registry_client_cert_file: a key alone is shown to nobody.")
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-        if settings.cert_file:
-            context.load_cert_chain(settings.cert_file, settings.key_file, _refuse_pass_phrase)
-    except OSError as error:
-        raise errors.ConfigurationError(
-            reason=f"registry_client_cert_file, registry_client_key_file or registry_client_ca_file cannot be used: {error.strerror or error}"
-        ) from error
-    if settings.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _refuse_pass_phrase() -> NoReturn:
-    """In place of OpenSSL, which would ask for it at the terminal."""
-    raise errors.ConfigurationError(reason="registry_client_key_file has a pass phrase, which nobody could enter: take it away.")
-
-
-def _twice(attempt: Callable[[], Reply], *, repeatable: bool) -> Reply:
-    """Tries again, once, where the connection broke and the registry may get the request twice. Who refuses or is silent now, will be again."""
-    try:
-        return attempt()
-    except ProtocolError:
-        if not repeatable:
-            raise
-        return attempt()
 
 
 class HttpRegistry:
@@ -180,9 +85,7 @@ class _Caller:
         if document is not None:
             body = orjson.dumps(document)
             headers["Content-Type"] = "application/json"
-        # Header values are UTF-8; the libraries in between take strings for latin-1.
-        sent = {name: value.encode().decode("latin-1") for name, value in headers.items()}
-        reply = self._transport.send(operation.verb, target, sent, body, repeatable=operation.repeatable)
+        reply = self._transport.send(operation.verb, target, headers, body, repeatable=operation.repeatable)
         return _understood(operation, reply)
 
     def for_service(self, operation: Operation[R], **arguments: object) -> R:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
 from glance import errors
@@ -41,22 +42,28 @@ class Slot(Generic[T]):
     codec: Codec[T]
     name: str = ""
     default: T | _Required = REQUIRED
+    argument: str = dataclasses.field(init=False)
 
-    @property
-    def argument(self) -> str:
-        return self.name or self.key
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "argument", self.name or self.key)
 
     def load(self, document: object) -> T:
         """The value in a JSON object. Raises Invalid, naming the key where nothing better is known."""
         members = load_object(document)
-        if self.key not in members:
-            if isinstance(self.default, _Required):
-                raise errors.BodyMalformed(reason=f"'{self.key}' is missing.")
-            return self.default
+        return self.convert(members[self.key]) if self.key in members else self.absent()
+
+    def convert(self, data: object) -> T:
+        """The value of what the member is. Raises Invalid, naming the key where nothing better is known."""
         try:
-            return self.codec.load(members[self.key])
+            return self.codec.load(data)
         except errors.BodyMalformed as error:
             raise at_key(self.key, error) from None
+
+    def absent(self) -> T:
+        """The value where there is no such member. Raises BodyMalformed."""
+        if isinstance(self.default, _Required):
+            raise errors.BodyMalformed(reason=f"'{self.key}' is missing.")
+        return self.default
 
 
 def at_key(key: str, error: errors.BodyMalformed) -> errors.BodyMalformed:
@@ -78,7 +85,12 @@ def dump_slots(slots: Sequence[Slot[Any]], value_of: Callable[[str], Any]) -> di
 
 def load_slots(slots: Sequence[Slot[Any]], document: object) -> dict[str, Any]:
     """The values of a JSON object by the slots' names; members without slot are ignored."""
-    return {slot.argument: slot.load(document) for slot in slots}
+    members = load_object(document)
+    values: dict[str, Any] = {}
+    for slot in slots:
+        value = members.get(slot.key, REQUIRED)
+        values[slot.argument] = slot.absent() if value is REQUIRED else slot.convert(value)
+    return values
 
 
 def same(value: T) -> T:
@@ -146,11 +158,18 @@ def table(codec: Codec[T]) -> Codec[Mapping[str, T]]:
 
 
 def record(make: Callable[..., T], *slots: Slot[Any]) -> Codec[T]:
-    """An object with known keys; ``make`` is called with what its slots hold."""
-    return Codec(
-        lambda value: dump_slots(slots, lambda name: getattr(value, name)),
-        lambda data: make(**load_slots(slots, data)),
-    )
+    """An object with several known keys; ``make`` is called with what its slots hold."""
+    keys = [slot.key for slot in slots]
+    values_of = attrgetter(*(slot.argument for slot in slots))
+    changed = [(slot.key, slot.codec.dump) for slot in slots if slot.codec.dump is not same]
+
+    def dump(value: T) -> dict[str, object]:
+        members = dict(zip(keys, values_of(value), strict=True))
+        for key, change in changed:
+            members[key] = change(members[key])
+        return members
+
+    return Codec(dump, lambda data: make(**load_slots(slots, data)))
 
 
 def pair(first: Slot[T], second: Slot[S]) -> Codec[tuple[T, S]]:

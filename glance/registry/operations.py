@@ -22,6 +22,7 @@ R = TypeVar("R")
 
 #: What stands for each name in braces; a member may contain anything.
 _SEGMENTS = {"image_id": r"[A-Za-z0-9-]{1,36}", "attempt": r"[^/]+", "member": r".+"}
+_IMAGE_ID = re.compile(_SEGMENTS["image_id"])
 #: Paths of their own, so no image is called that.
 _RESERVED = frozenset({"detail"})
 
@@ -46,10 +47,12 @@ class Operation(Generic[R]):
     def target(self, arguments: Mapping[str, Any]) -> str:
         """The path with its names filled in. Raises ImageNotFound for what cannot be the id of an image."""
         image_id = arguments.get("image_id")
-        if image_id is not None and (image_id in _RESERVED or not re.fullmatch(_SEGMENTS["image_id"], image_id)):
+        if image_id is not None and (image_id in _RESERVED or not _IMAGE_ID.fullmatch(image_id)):
             raise errors.ImageNotFound(image_id=image_id)
+        if "{" not in self.path:
+            return self.path
         # Dots too, since ".." would be taken for a step up.
-        return re.sub(r"{(\w+)}", lambda name: quote(arguments[name[1]], safe="").replace(".", "%2E"), self.path)
+        return self.path.format_map({name: quote(text, safe="").replace(".", "%2E") for name, text in arguments.items() if name in _SEGMENTS})
 
     def dump(self, arguments: Mapping[str, Any]) -> dict[str, object] | None:
         """The body of the request, None where there is none."""
@@ -60,9 +63,9 @@ class Operation(Generic[R]):
         return {**parameters, **codec.load_slots(self.body, document)}
 
 
-def pattern(path: str) -> re.Pattern[str]:
-    """Matches the paths that a template with names in braces stands for."""
-    return re.compile(re.sub(r"{(\w+)}", lambda name: f"(?P<{name[1]}>{_SEGMENTS[name[1]]})", path))
+def pattern(path: str, prefix: str = "") -> str:
+    """The regular expression of the paths that a template with names in braces stands for; its groups have these names behind ``prefix``."""
+    return re.sub(r"{(\w+)}", lambda name: f"(?P<{prefix}{name[1]}>{_SEGMENTS[name[1]]})", path)
 
 
 def _load_states(data: object) -> frozenset[str] | None:

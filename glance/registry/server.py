@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from functools import partial
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
-import webob
 
 from glance import errors
-from glance.context import PLAIN_REQUEST_ID, RequestContext, from_headers, unauthenticated
+from glance.context import PLAIN_REQUEST_ID, REQUEST_ID, TOLD, RequestContext, from_headers, unauthenticated
 from glance.interfaces import Registry
 from glance.model import query
 from glance.model.image import Image, Location
@@ -28,8 +30,6 @@ LOG = logging.getLogger(__name__)
 
 #: Bytes that a request's body may have.
 BODY_LIMIT = 16 * 1024 * 1024
-
-#: The ids that are echoed: what glance-api makes, or takes over from its clients.
 
 _STATUSES: dict[type[errors.GlanceError], int] = {
     errors.Invalid: 400,
@@ -43,7 +43,50 @@ _STATUSES: dict[type[errors.GlanceError], int] = {
     errors.GlanceError: 500,
 }
 
-Handler = Callable[[webob.Request, RequestContext, dict[str, str]], webob.Response]
+_TEXT, _JSON = "text/plain; charset=UTF-8", "application/json"
+#: The headers that say who asks, by the keys that WSGI has for them.
+_TOLD = tuple((f"HTTP_{name.upper().replace('-', '_')}", name) for name in TOLD)
+
+Environ = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``media_type`` is "" for one without a body; ``allow`` names the methods of its path."""
+
+    status: int
+    body: bytes = b""
+    media_type: str = ""
+    allow: str = ""
+
+
+Handler = Callable[[Environ, RequestContext, dict[str, str]], Answer]
+
+
+class _Routes:
+    """Finds the row of a request, in one step for each method."""
+
+    def __init__(self, rows: Sequence[tuple[str, str, Handler]]) -> None:
+        self._rows = rows
+        verbs = {verb for verb, _path, _handle in rows}
+        self._patterns = {verb: re.compile("|".join(self._alternatives(verb))) for verb in sorted(verbs)}
+
+    def _alternatives(self, verb: str) -> list[str]:
+        """The row of that number is the group of that number; names of its path have the number in front."""
+        return [f"(?P<_{number}>{operations.pattern(row[1], f'_{number}_')})" for number, row in enumerate(self._rows) if row[0] == verb]
+
+    def find(self, verb: str, path: str) -> tuple[str, Handler, dict[str, str]] | None:
+        """Its template, its handler, and what stands for each name in the path."""
+        match = self._patterns[verb].fullmatch(path) if verb in self._patterns else None
+        if match is None:
+            return None
+        group = str(match.lastgroup)
+        _verb, template, handle = self._rows[int(group[1:])]
+        return template, handle, {name[len(group) + 1 :]: text for name, text in match.groupdict().items() if name.startswith(f"{group}_")}
+
+    def verbs(self, path: str) -> list[str]:
+        """What the path has."""
+        return [verb for verb, pattern in self._patterns.items() if pattern.fullmatch(path)]
 
 
 class RegistryApp:
@@ -75,57 +118,59 @@ class RegistryApp:
             ("PUT", "/images/{image_id}/members/{member}", self._put_member),
             *((row.verb, row.path, partial(self._operate, row)) for row in OPERATIONS),
         ]
-        self._routes = [(verb, path, operations.pattern(path), handle) for verb, path, handle in routes]
+        self._routes = _Routes(routes)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        answer = self._respond(webob.Request(environ))
+        answer = self._respond(environ)
+        headers = [("Content-Type", answer.media_type), ("Content-Length", str(len(answer.body)))] if answer.media_type else []
+        if answer.allow:
+            headers.append(("Allow", answer.allow))
         request_id = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
         if PLAIN_REQUEST_ID.fullmatch(request_id):  # the server writes it into its access log
-            answer.headers["X-Openstack-Request-Id"] = request_id
-        return answer(environ, start_response)
+            headers.append((REQUEST_ID, request_id))
+        start_response(_status_line(answer.status), headers)
+        return [answer.body]
 
-    def _respond(self, request: webob.Request) -> webob.Response:
-        path = request.environ.get("PATH_INFO", "")
+    def _respond(self, environ: dict[str, Any]) -> Answer:
+        path = environ.get("PATH_INFO", "")
         if path == "/healthcheck":
             return _text("OK")
-        if not self._is_trusted(request):
-            LOG.warning("A request from %s did not bring the registry's secret", request.remote_addr)
+        if not self._is_trusted(environ):
+            LOG.warning("A request from %s did not bring the registry's secret", environ.get("REMOTE_ADDR"))
             return _text("The registry's secret is required.", 401)
         try:
-            return self._dispatch(request, _utf8(path))
+            return self._dispatch(environ, _utf8(path))
         except errors.GlanceError as error:
-            return _error(request, error)
+            return _error(environ, error)
         except Exception:
-            LOG.exception("A registry request failed: %s", request.method)
-            return _error(request, errors.GlanceError())
+            LOG.exception("A registry request failed: %s", environ["REQUEST_METHOD"])
+            return _error(environ, errors.GlanceError())
 
-    def _is_trusted(self, request: webob.Request) -> bool:
-        given = request.environ.get("HTTP_X_GLANCE_REGISTRY_SECRET", "")
+    def _is_trusted(self, environ: Environ) -> bool:
+        given = environ.get("HTTP_X_GLANCE_REGISTRY_SECRET", "")
         return self._secret is None or hmac.compare_digest(given.encode("latin-1"), self._secret)
 
-    def _dispatch(self, request: webob.Request, path: str) -> webob.Response:
-        found = [(verb, template, match, handle) for verb, template, pattern, handle in self._routes if (match := pattern.fullmatch(path))]
-        if not found:
+    def _dispatch(self, environ: dict[str, Any], path: str) -> Answer:
+        found = self._routes.find(environ["REQUEST_METHOD"], path)
+        if found is not None:
+            environ[ROUTE], handle, parameters = found
+            return handle(environ, self._context(environ), parameters)
+        verbs = self._routes.verbs(path)
+        if not verbs:
             raise errors.NotFound(reason="The registry has no such path.")
-        for verb, template, match, handle in found:
-            if verb == request.method:
-                request.environ[ROUTE] = template
-                return handle(request, self._context(request), match.groupdict())
-        answer = _text("The method is not allowed here.", 405)
-        answer.allow = sorted({verb for verb, _template, _match, _handle in found})
-        return answer
+        return replace(_text("The method is not allowed here.", 405), allow=", ".join(verbs))
 
-    def _context(self, request: webob.Request) -> RequestContext:
-        headers = {name.title(): _utf8(value) for name, value in request.headers.items() if name.title().startswith("X-")}
+    def _context(self, environ: Environ) -> RequestContext:
+        headers = {name: _utf8(environ[key]) for key, name in _TOLD if key in environ}
         ctx = from_headers(headers)
         if ctx is not None:
             return ctx
         if "X-Identity-Status" in headers or not self._anonymous_is_admin:
             raise errors.NotAuthenticated
-        return unauthenticated(headers.get("X-Openstack-Request-Id", ""))
+        return unauthenticated(headers.get(REQUEST_ID, ""))
 
-    def _operate(self, row: Operation[Any], request: webob.Request, ctx: RequestContext, parameters: dict[str, str]) -> webob.Response:
-        document = _document(request)
+    def _operate(self, row: Operation[Any], environ: Environ, ctx: RequestContext, parameters: dict[str, str]) -> Answer:
+        document = _document(environ)
         if row in _CLASSIC_BODIES:
             document = _CLASSIC_BODIES[row](ctx, document)
         arguments = row.load(parameters, document)
@@ -137,18 +182,18 @@ class RegistryApp:
         else:
             raise errors.Forbidden(reason="Only the service itself may ask for that.")
         if not row.answer.key:
-            return webob.Response(status=204, content_type=None)
+            return Answer(204)
         return _json({row.answer.key: row.answer.codec.dump(result)})
 
-    def _list(self, dump: Callable[[Image], object], request: webob.Request, ctx: RequestContext, _parameters: dict[str, str]) -> webob.Response:
-        images = self._registry.images.list(ctx, self._parse(_query(request), is_admin=ctx.is_admin))
+    def _list(self, dump: Callable[[Image], object], environ: Environ, ctx: RequestContext, _parameters: dict[str, str]) -> Answer:
+        images = self._registry.images.list(ctx, self._parse(_query(environ), is_admin=ctx.is_admin))
         return _json({"images": [dump(image) for image in images]})
 
-    def _put_image(self, request: webob.Request, ctx: RequestContext, parameters: dict[str, str]) -> webob.Response:
+    def _put_image(self, environ: Environ, ctx: RequestContext, parameters: dict[str, str]) -> Answer:
         """``images.update``; a classic writer also sends what an update cannot change: the whole image back, or a location that is new."""
-        body = codec.load_object(_document(request))
+        body = codec.load_object(_document(environ))
         given = dict(codec.load_object(body.get("image")))
-        if request.headers.get("X-Glance-Registry-Purge-Props", "").lower() == "true":
+        if environ.get("HTTP_X_GLANCE_REGISTRY_PURGE_PROPS", "").lower() == "true":
             given["purge_props"] = True
         update = operations.IMAGES_UPDATE.load(parameters, {**body, "image": given})
         if "status" in given or wire.load_locations(given):
@@ -171,33 +216,35 @@ class RegistryApp:
             del values["status"]
         return {"image_id": image_id, "changes": replace(update["changes"], values=values), "from_status": from_status}
 
-    def _put_member(self, request: webob.Request, ctx: RequestContext, parameters: dict[str, str]) -> webob.Response:
-        document = _document(request)
+    def _put_member(self, environ: Environ, ctx: RequestContext, parameters: dict[str, str]) -> Answer:
+        document = _document(environ)
         given = codec.Slot("member", codec.table(codec.ANYTHING), default={}).load(document)
         membership = wire.MEMBERSHIP.load({**given, "member_id": parameters["member"]})
         self._registry.members.put(ctx, parameters["image_id"], [membership], replace=False, maximum=-1)
-        return webob.Response(status=204, content_type=None)
+        return Answer(204)
 
 
 def _utf8(latin1: str) -> str:
     """Text of the bytes that WSGI hands over as latin-1."""
+    if latin1.isascii():
+        return latin1
     try:
         return latin1.encode("latin-1").decode()
     except UnicodeDecodeError:
         raise errors.Invalid(reason="The request is not valid UTF-8.") from None
 
 
-def _query(request: webob.Request) -> dict[str, str]:
+def _query(environ: Environ) -> dict[str, str]:
     try:
-        return dict(request.GET)
+        return dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True, errors="strict"))
     except UnicodeDecodeError:
         raise errors.InvalidParameter(reason="The query string is not valid UTF-8.") from None
 
 
-def _document(request: webob.Request) -> object:
+def _document(environ: Environ) -> object:
     """The JSON of the body; an empty body is as good as an empty object."""
-    chunked = "HTTP_TRANSFER_ENCODING" in request.environ
-    body = request.environ["wsgi.input"].read(BODY_LIMIT + 1 if chunked else min(request.content_length or 0, BODY_LIMIT + 1))
+    size = BODY_LIMIT + 1 if "HTTP_TRANSFER_ENCODING" in environ else min(int(environ.get("CONTENT_LENGTH") or 0), BODY_LIMIT + 1)
+    body = environ["wsgi.input"].read(size) if size else b""
     if len(body) > BODY_LIMIT:
         raise errors.LimitExceeded(reason=f"The request body is longer than {BODY_LIMIT} bytes.")
     try:
@@ -227,19 +274,22 @@ _CLASSIC_BODIES: Mapping[Operation[Any], Callable[[RequestContext, object], obje
 }
 
 
-def _json(document: object, status: int = 200) -> webob.Response:
-    return webob.Response(body=orjson.dumps(document), status=status, content_type="application/json", charset="UTF-8")
+def _json(document: object, status: int = 200) -> Answer:
+    return Answer(status, orjson.dumps(document), _JSON)
 
 
-def _text(message: str, status: int = 200) -> webob.Response:
-    return webob.Response(text=message, status=status, content_type="text/plain", charset="UTF-8")
+def _text(message: str, status: int = 200) -> Answer:
+    return Answer(status, message.encode(), _TEXT)
 
 
-def _error(request: webob.Request, error: errors.GlanceError) -> webob.Response:
+def _error(environ: Environ, error: errors.GlanceError) -> Answer:
     """As our own client wants it, or as plain text with the status first."""
     status = next(_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES)
-    if "application/json" in request.headers.get("Accept", ""):
+    if "application/json" in environ.get("HTTP_ACCEPT", ""):
         return _json(wire.dump_error(error), status)
-    answer = _text(error.message, status)
-    answer.text = f"{answer.status}\n\n{error.message}\n"
-    return answer
+    return _text(f"{_status_line(status)}\n\n{error.message}\n", status)
+
+
+@lru_cache
+def _status_line(code: int) -> str:
+    return f"{code} {HTTPStatus(code).phrase}"

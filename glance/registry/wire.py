@@ -83,7 +83,6 @@ LOCATION_CHANGE = record(
     Slot("after", several(LOCATION)),
 )
 STANDING = record(Standing, Slot("status", TEXT), Slot("locations", several(LOCATION)), Slot("uploading", FLAG))
-PROPERTIES = table(optional(TEXT))
 
 UPLOAD = record(
     Upload,
@@ -134,6 +133,13 @@ MEMBERSHIP = record(
 )
 
 
+def _load_properties(data: object) -> Mapping[str, str | None]:
+    for value in load_object(data).values():
+        if type(value) is not str and value is not None:
+            raise errors.BodyMalformed(reason="Texts or null are expected.")
+    return load_object(data)
+
+
 def _load_noted(item: tuple[str, datetime]) -> tuple[int, datetime]:
     if not item[0].isdecimal():
         raise errors.BodyMalformed(reason="Ids of locations are expected.")
@@ -182,6 +188,7 @@ QUERY = record(
 )
 
 _IS_PUBLIC = Slot("is_public", FLAG)
+PROPERTIES: Codec[Mapping[str, str | None]] = Codec(dict, _load_properties)
 _PROPERTIES = Slot("properties", optional(PROPERTIES), default=None)
 _TAGS = Slot("tags", optional(TEXTS), default=None)
 _PURGE = Slot("purge_props", FLAG, default=False)
@@ -193,9 +200,14 @@ _LOCATION_DATA = Slot("location_data", LOCATIONS)
 _CLASSIC_LOCATION = Slot("location", TEXT)
 _NAMES = tuple(attribute.name for attribute in ATTRIBUTES)
 _VALUES = attrgetter(*_NAMES)
-#: Images are most of what travels, so their attributes have a loop of their own instead of slots.
-_LOADERS = tuple((attribute.name, KINDS[attribute.kind].load) for attribute in ATTRIBUTES)
-_NULLABLE = frozenset(field.name for field in dataclasses.fields(Image) if field.default is None)
+#: Images are most of what travels, so their attributes have a loop of their own instead of slots: in the order of Image's fields, each with the type
+#: of values that are right as they are, how others are read, and what stands for none.
+_AS_THEY_ARE: Mapping[str, type | None] = {"text": str, "boolean": bool, "integer": None, "time": None}
+_LOADERS = tuple(
+    (field.name, _AS_THEY_ARE[BY_NAME[field.name].kind], KINDS[BY_NAME[field.name].kind].load, "" if field.name == "id" else field.default)
+    for field in dataclasses.fields(Image)
+    if field.name in BY_NAME
+)
 #: Of ids the registry itself knows what is wrong with them.
 _CHECKED = tuple(attribute for attribute in ATTRIBUTES if attribute.name != "id")
 #: What the registry alone decides once an image exists; a classic client sends all of an image back.
@@ -209,23 +221,32 @@ def dump_brief(image: Image) -> dict[str, object]:
 
 def _dump_image(image: Image) -> dict[str, object]:
     location = image.location
-    return {
-        **dict(zip(_NAMES, _VALUES(image), strict=True)),
-        "is_public": image.visibility == PUBLIC,
-        "properties": dict(image.properties),
-        "tags": image.tags,
-        "location": location.url if location else None,
-        "location_data": LOCATIONS.dump(image.locations),
-    }
+    document = dict(zip(_NAMES, _VALUES(image), strict=True))
+    document["is_public"] = image.visibility == PUBLIC
+    document["properties"] = dict(image.properties)
+    document["tags"] = image.tags
+    document["location"] = location.url if location else None
+    document["location_data"] = LOCATIONS.dump(image.locations)
+    return document
 
 
 def _load_image(data: object) -> Image:
     members = load_object(data)
-    values = _attributes(members)
-    values["properties"] = _properties(members)
-    values["tags"] = _TAGS.load(members) or ()
-    values["locations"] = load_locations(members)
-    return Image(**{"id": "", **values})
+    values: list[Any] = []
+    name = ""
+    try:
+        for name, kind, load, default in _LOADERS:
+            value = members.get(name)
+            if type(value) is kind:
+                values.append(value)
+            else:
+                values.append(default if value is None else load(value))
+    except errors.BodyMalformed as error:
+        raise at_key(name, error) from None
+    values += [_properties(members), _TAGS.load(members) or (), load_locations(members)]
+    image = Image(*values)
+    visibility = _checked(members, image.status, image.visibility)
+    return image if visibility == image.visibility else dataclasses.replace(image, visibility=visibility)
 
 
 def _load_kept_image(data: object) -> Image:
@@ -287,31 +308,22 @@ STARTED: Codec[Started] = Codec(
 
 def _attributes(members: Mapping[str, object]) -> dict[str, Any]:
     """The core attributes that are given; null, where an attribute cannot be that, is as good as absent."""
-    values: dict[str, Any] = {}
-    name = ""
-    try:
-        for name, load in _LOADERS:
-            value = members.get(name)
-            if value is not None:
-                values[name] = load(value)
-            elif name in members and name in _NULLABLE:
-                values[name] = None
-    except errors.BodyMalformed as error:
-        raise at_key(name, error) from None
-    if values.get("status", "queued") not in STATUSES:
-        raise errors.Invalid(reason=f"Invalid image status '{values['status'][:64]}' for image.")
+    image = _load_image(members)
+    given = {name for name, _kind, _load, default in _LOADERS if members.get(name) is not None or (name in members and default is None)}
     if members.get("is_public") is not None:
-        values["visibility"] = _visibility(values.get("visibility", SHARED), is_public=_IS_PUBLIC.load(members))
-    if values.get("visibility", SHARED) not in VISIBILITIES:
-        raise errors.Invalid(reason=f"Invalid image visibility '{values['visibility'][:64]}' for image.")
-    return values
+        given.add("visibility")
+    return {name: getattr(image, name) for name in _NAMES if name in given}
 
 
-def _visibility(visibility: str, *, is_public: bool) -> str:
-    """Where the two disagree, ``is_public`` is what a classic client has changed."""
-    if is_public:
-        return PUBLIC
-    return SHARED if visibility == PUBLIC else visibility
+def _checked(members: Mapping[str, object], status: str, visibility: str) -> str:
+    """The visibility of an image. Where ``is_public`` says something else, that is what a classic client has changed."""
+    if status not in STATUSES:
+        raise errors.Invalid(reason=f"Invalid image status '{status[:64]}' for image.")
+    if members.get("is_public") is not None and _IS_PUBLIC.load(members) is not (visibility == PUBLIC):
+        visibility = SHARED if visibility == PUBLIC else PUBLIC
+    if visibility not in VISIBILITIES:
+        raise errors.Invalid(reason=f"Invalid image visibility '{visibility[:64]}' for image.")
+    return visibility
 
 
 def _properties(members: Mapping[str, object]) -> Mapping[str, str | None]:

@@ -78,6 +78,7 @@ class Answer:
         self._can_chunk = head.version == "1.1"
         self._headers: Headers = []
         self._status = ""
+        self.code = 0
         self._left: int | None = None
         self._chunked = False
         self._may_keep = may_keep
@@ -85,10 +86,6 @@ class Answer:
         self.head_sent = False
         self.sent = 0
         self.request_id = "-"
-
-    @property
-    def code(self) -> int:
-        return int(self._status[:3] or 0)
 
     def start(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Callable[[bytes], None]:
         """``start_response``."""
@@ -120,6 +117,7 @@ class Answer:
                 self.request_id = value
             kept.append((name, value))
         self._status, self._headers, self._left, self.keep_alive = status, kept, length, keep_alive
+        self.code = int(status[:3])
 
     @property
     def _bodyless(self) -> bool:
@@ -179,7 +177,7 @@ class Answer:
         self._headers.append(("Content-Length", str(length)))
 
     def _send_file(self, result: FileWrapper) -> bool:
-        """Sends a regular file without reading it; False where that cannot be done."""
+        """Sends a regular file, without reading it unless it is small; False where that cannot be done."""
         region = result.region()
         if region is None or self._bodyless or not self._status:
             return False
@@ -187,7 +185,11 @@ class Answer:
         if self._left is None:
             self._set_length(available)
         count = min(available, self._left or 0)
-        self.write(b"")
+        if count <= _SMALL:
+            self.write(result.file.read(count))
+            return True
+        if not self.head_sent:
+            self._conn.send(self._head(), more=True)
         sent = self._conn.sendfile(descriptor, position, count)
         self.sent += sent
         self._left = (self._left or 0) - sent
@@ -208,7 +210,7 @@ class Answer:
 
     def replace(self, code: int, text: str) -> None:
         """Sends a plain answer instead of the application's; the head must not have been sent."""
-        self._status = plain_status(code)
+        self._status, self.code = plain_status(code), code
         data = text.encode()
         self._conn.send(plain_answer(code, data, with_body=not self._is_head))
         self.keep_alive = False

@@ -12,6 +12,9 @@ from glance import errors
 
 #: A read gives at least this much, or what was asked for, unless the body ends; it does not wait for more.
 PATIENT_READ = 64 * 1024
+#: Bytes taken from the wire at a time where chunks are expected, if so many have come; and chunks passed on together, however small they are.
+_FILL = 1024 * 1024
+_TOGETHER = 1024
 #: Bytes of a chunk-size line with its extensions, and of all trailers.
 _SIZE_LINE = 256
 _TRAILERS = 16 * 1024
@@ -143,17 +146,18 @@ class ChunkedBody(Body):
             self._start_chunk()
         return b"" if self.finished else self._chunk_data(size)
 
-    def _whole_chunks(self, size: int) -> list[bytes]:
+    def _whole_chunks(self, size: int) -> list[memoryview]:
         """The chunks that lie in the buffer with both their ends, up to ``size`` bytes: a million tiny ones must not cost much."""
-        pieces: list[bytes] = []
+        pieces: list[memoryview] = []
+        view = memoryview(self._buffer)
         at = self._at
-        while match := _CHUNK_SIZE.match(self._buffer, at):
+        while len(pieces) < _TOGETHER and (match := _CHUNK_SIZE.match(self._buffer, at)):
             start = match.end()
             end = start + int(match[1], 16)
             size -= end - start
             if end == start or size < 0 or start - at > _SIZE_LINE or not self._buffer.startswith(b"\r\n", end):
                 break
-            pieces.append(self._buffer[start:end])
+            pieces.append(view[start:end])
             at = end + 2
         self._at = at
         return pieces
@@ -212,8 +216,8 @@ class ChunkedBody(Body):
         self.finished = True
 
     def _fill(self) -> None:
-        data = self._wire.receive(PATIENT_READ)
+        self._buffer, self._at = self._buffer[self._at :], 0
+        data = self._wire.receive(_FILL)
         if not data:
             raise errors.ClientDisconnected
-        self._buffer = self._buffer[self._at :] + data
-        self._at = 0
+        self._buffer += data

@@ -6,16 +6,17 @@ import errno
 import os
 import select
 import socket
+import ssl
 from time import monotonic
 
 from glance import errors
 
 #: Bytes per second that a peer must move on average while it is waited for; far below any working line.
 LEAST_RATE = 128
-#: Bytes received at a time while it is not known how many there will be.
+#: Bytes received at a time while it is not known how many there will be, and from who sends slowly: what a slow upload holds in memory.
 RECEIVE = 64 * 1024
-#: Bytes received at a time at most: what a slow upload holds in memory.
-_LARGEST = 128 * 1024
+#: Bytes received at a time from who sends fast: large enough that work on them outweighs what is done once for each piece.
+_LARGEST = 1024 * 1024
 _SENDFILE_STEP = 64 * 1024 * 1024
 #: What the system says of a dead peer, besides what ConnectionError and TimeoutError stand for.
 _UNREACHABLE = frozenset({errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ENETDOWN})
@@ -51,6 +52,7 @@ class Connection:
         self.peer = peer
         self.buffer = bytearray()
         self._timeout = 0.0
+        self._receive_at_most = RECEIVE
         self._pace = Pace(0)
 
     def block(self, timeout: float) -> None:
@@ -67,10 +69,14 @@ class Connection:
             return data
         started = monotonic()
         try:
-            data = self.sock.recv(min(size, _LARGEST))
+            if not isinstance(self.sock, ssl.SSLSocket):
+                self._wait_for(select.POLLIN)  # recv would hold a buffer of that size meanwhile, for each client that is slow
+            data = self.sock.recv(min(size, self._receive_at_most))
             self._pace.add(monotonic() - started, len(data))
         except OSError as error:
             raise errors.ClientDisconnected from error
+        if len(data) < size:
+            self._receive_at_most = min(max(2 * len(data), RECEIVE), _LARGEST)
         return data
 
     def has_request(self) -> bool:
@@ -89,13 +95,14 @@ class Connection:
         """Puts ``data`` back in front of what is received next."""
         self.buffer[:0] = data
 
-    def send(self, data: bytes) -> None:
-        """Sends all of ``data``. Raises PeerGone."""
+    def send(self, data: bytes, *, more: bool = False) -> None:
+        """Sends all of ``data``, in one packet with what follows where there is ``more``. Raises PeerGone."""
         view = memoryview(data)
+        flags = socket.MSG_MORE if more else 0
         try:
             while view:
                 started = monotonic()
-                sent = self.sock.send(view)
+                sent = self.sock.send(view, flags)
                 self._pace.add(monotonic() - started, sent)
                 view = view[sent:]
         except OSError as error:
@@ -125,12 +132,16 @@ class Connection:
         return sent
 
     def _wait_until_writable(self) -> None:
-        poller = select.poll()
-        poller.register(self.sock, select.POLLOUT)
         started = monotonic()
         try:
-            if not poller.poll(self._timeout * 1000):
-                raise TimeoutError
+            self._wait_for(select.POLLOUT)
             self._pace.add(monotonic() - started, 0)
         except TimeoutError as error:
             raise PeerGone from error
+
+    def _wait_for(self, event: int) -> None:
+        """Raises TimeoutError."""
+        poller = select.poll()
+        poller.register(self.sock, event)
+        if not poller.poll(self._timeout * 1000):
+            raise TimeoutError

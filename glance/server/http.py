@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 #: Cause -> status and the sentence that the client is told.
@@ -42,7 +43,6 @@ REFUSALS = {
 
 _REQUEST_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/([0-9]\.[0-9])")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_BARE_LINE_END = re.compile(r"\r(?!\n)|(?<!\r)\n")
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _HOST = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
@@ -76,8 +76,7 @@ class HeadRules:
     single_fields: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """A request head that keeps all rules. ``path`` is percent-decoded, as latin-1 (PEP 3333); ``fields`` has CGI names (``HTTP_HOST``)."""
 
     method: str
@@ -119,7 +118,7 @@ def parse_head(raw: bytes, rules: HeadRules) -> Head:
     text = raw[: -len(_HEAD_END)].decode("latin-1")
     first, *lines = text.split("\r\n")
     version, method, target = _request_line(first, rules)
-    if _BARE_LINE_END.search(text):
+    if text.count("\r") != len(lines) or text.count("\n") != len(lines):
         raise Refused("line-end")
     if _CONTROL.search(text):
         raise Refused("control")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from queue import SimpleQueue
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from queue import Empty, SimpleQueue
 
 LOG = logging.getLogger(__name__)
 
@@ -24,17 +24,27 @@ class Turns:
 
     def __init__(self, count: int | None, patience: float = _PATIENCE) -> None:
         self._patience = patience
-        self._free = None if count is None else threading.Semaphore(count)
+        self._limited = count is not None
+        #: A queue, since that of the standard library is several times faster than its semaphore.
+        self._free: SimpleQueue[None] = SimpleQueue()
+        for _ in range(count or 0):
+            self._free.put(None)
+
+    def taken(self) -> AbstractContextManager[None]:
+        """Waits for a turn, at most for ``patience`` seconds, and gives it back at the end."""
+        return self._turn() if self._limited else nullcontext()
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Waits for a turn, at most for ``patience`` seconds, and gives it back at the end."""
-        mine = self._free is not None and self._free.acquire(timeout=self._patience)
+    def _turn(self) -> Iterator[None]:
+        try:
+            self._free.get(timeout=self._patience)
+        except Empty:
+            yield
+            return
         try:
             yield
         finally:
-            if self._free is not None and mine:
-                self._free.release()
+            self._free.put(None)
 
 
 class ThreadPool:

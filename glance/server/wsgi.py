@@ -23,8 +23,9 @@ ACCESS = logging.getLogger("glance.access")
 
 #: Seconds that a client has for sending what the application did not read, or for taking a refusal.
 _PATIENCE = 5
-#: Seconds that a thread stays with its connection for the next request, so that it need not change hands when a client asks without a pause.
-_STAY = 0.002
+#: Seconds that a thread stays with its connection for the next request, so that it need not change hands while a client asks again and again: that
+#: takes longer than most answers. Where threads are scarce none stays.
+_STAY = 0.05
 _LOGGED_PATH = 2048
 
 
@@ -80,7 +81,7 @@ class Site:
         outcome = self._answer(conn, head_end, may_keep)
         while outcome is Outcome.KEEP and may_stay():
             next_end = self._next_head(conn)
-            if next_end is None:
+            if next_end is None or not may_stay():
                 break
             outcome = self._answer(conn, next_end, may_keep)
         return outcome
@@ -194,5 +195,9 @@ def _replace(answer: Answer, code: int, text: str) -> bool:
 
 
 def _log_access(conn: Connection, method: str, target: str, answer: Answer, seconds: float) -> None:
+    if not ACCESS.isEnabledFor(logging.INFO):
+        return
     # The parser let only printable ASCII into method and target.
-    ACCESS.info('%s "%s %s" %d %d %.6f %s', conn.peer[0], method, target[:_LOGGED_PATH], answer.code, answer.sent, seconds, answer.request_id)
+    values = (conn.peer[0], method, target[:_LOGGED_PATH], answer.code, answer.sent, seconds, answer.request_id)
+    # The logger's own methods would look for the line of code that calls them, which takes as long as all the rest.
+    ACCESS.handle(logging.LogRecord(ACCESS.name, logging.INFO, __file__, 0, '%s "%s %s" %d %d %.6f %s', values, None))

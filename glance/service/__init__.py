@@ -29,7 +29,7 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Services:
     """The collaborators of every use case, chosen by ``glance.bootstrap``. ``worker`` names the process that serves (``glance.worker``);
-    ``tallies`` are for the metrics, None where nobody wants them."""
+    ``tallies`` are for the metrics, None where nobody wants them. ``hashing_algorithm`` is "" where MD5 is enough."""
 
     registry: Registry
     stores: Stores

@@ -19,7 +19,7 @@ class _Told:
 
     def __init__(self, blob: Blob, ended: Callable[[int], None]) -> None:
         self.length = blob.length
-        self.file = None if blob.file is None else _ToldFile(blob.file, self._close)
+        self.file = None if blob.file is None else _ToldFile(blob.file, blob.length, self._close)
         self._blob = blob
         self._ended: Callable[[int], None] | None = ended
         self._taken = 0
@@ -40,15 +40,17 @@ class _Told:
 
 
 class _ToldFile:
-    """The file of a blob, which closes the blob; what was taken is how far the file was read."""
+    """The file of a blob, which ends where the blob does, and closes it; what was taken is how far the file was read."""
 
-    def __init__(self, file: OpenFile, closed: Callable[[int], None]) -> None:
+    def __init__(self, file: OpenFile, length: int, closed: Callable[[int], None]) -> None:
         self._file = file
         self._closed = closed
         self._start = file.tell()
+        self._end = self._start + length
 
     def read(self, size: int = -1, /) -> bytes:
-        return self._file.read(size)
+        left = self._end - self._file.tell()
+        return self._file.read(left if size < 0 else min(size, left))
 
     def fileno(self) -> int:
         return self._file.fileno()

@@ -203,7 +203,7 @@ class _Revision:
             return
         algorithm = self._image.os_hash_algo or self._services.hashing_algorithm
         if hashes.os_hash_algo != algorithm:
-            raise errors.Conflict(reason=f"os_hash_algo must be {algorithm}.")
+            raise errors.Conflict(reason=f"os_hash_algo must be {algorithm}." if algorithm else "This service computes MD5 only.")
         if fault := hashes.fault():
             raise errors.Conflict(reason=fault)
         stated = {"checksum": hashes.checksum, "os_hash_algo": algorithm, "os_hash_value": hashes.os_hash_value}

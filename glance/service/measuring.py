@@ -47,12 +47,12 @@ class StillWanted(Watcher):
 
 
 def measure(services: Services, image: Image, location: Location, algorithms: Iterable[str], *taps: Tap) -> Measured:
-    """Reads all data at a location of ``image``, past ``taps`` too. No identity of a caller goes along.
+    """Reads all data at a location of ``image``, past ``taps`` too. No identity of a caller goes along. "" among the ``algorithms`` is none.
 
     Raises StreamTooLarge, LocationNotFound, StoreUnavailable, and what the taps raise.
     """
     count = Count()
-    digests = {algorithm: Digest(algorithm) for algorithm in algorithms}
+    digests = {algorithm: Digest(algorithm) for algorithm in algorithms if algorithm}
     inspection = services.inspector.inspection(image, must_match=True)
     # The inspection comes last: the digests are complete when it refuses.
     watching: tuple[Tap, ...] = (Limit(services.limits.image_size), count, *taps, *digests.values(), inspection)

@@ -102,7 +102,8 @@ class _Takeover:
             raise errors.LocationMismatch(image_id=self.image.id)
         if measured.refusal is not None:
             raise measured.refusal
-        return StoredData(self.location, measured.size, measured.digests["md5"], measured.virtual_size, algorithm, measured.digests[algorithm])
+        digests = measured.digests
+        return StoredData(self.location, measured.size, digests["md5"], measured.virtual_size, algorithm or None, digests.get(algorithm))
 
     def _abandon(self, failure: BaseException) -> None:
         try:
@@ -116,7 +117,9 @@ def _learn(services: Services, image: Image, location: Location) -> None:
     algorithm = services.hashing_algorithm
     try:
         measured = _measure(services, image, location, {"md5", algorithm}, COMPLETE)
-        values: dict[str, object] = {"checksum": measured.digests["md5"], "os_hash_algo": algorithm, "os_hash_value": measured.digests[algorithm]}
+        values: dict[str, object] = {"checksum": measured.digests["md5"]}
+        if algorithm:
+            values |= {"os_hash_algo": algorithm, "os_hash_value": measured.digests[algorithm]}
         if measured.virtual_size is not None:
             values["virtual_size"] = measured.virtual_size
         services.registry.images.update(unauthenticated(), image.id, ImageChanges(values), COMPLETE)

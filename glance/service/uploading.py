@@ -59,21 +59,22 @@ class Uploading:
         ChecksumMismatch, DataFormatMismatch, ImageUnsafe, StreamTooLarge, UploadLost, ClientDisconnected, and what the store raises.
         """
         count = Count(self.image.size, self.upload.on_failure)
-        checksum = Digest("md5", self.image.checksum, self.upload.on_failure)
-        digest = Digest(self.services.hashing_algorithm)
+        algorithm = self.services.hashing_algorithm
+        expected = {algorithm: None, "md5": self.image.checksum}
+        digests = {name: Digest(name, value, self.upload.on_failure) for name, value in expected.items() if name}
         inspection = self.services.inspector.inspection(self.image, must_match=match_format)
         limit = Limit(self.services.limits.image_size)
         notifier = self.services.notifier
         notifier.emit(self.ctx, ImagePrepared(self.image, self.target.name))
         try:
-            location = self._add(flow(chunks, (limit, *self.room, count, checksum, digest, inspection)), length)
+            location = self._add(flow(chunks, (limit, *self.room, count, *digests.values(), inspection)), length)
             data = StoredData(
                 location,
                 count.total,
-                checksum.hexdigest,
+                digests["md5"].hexdigest,
                 virtual_size=inspection.virtual_size,
-                os_hash_algo=self.services.hashing_algorithm,
-                os_hash_value=digest.hexdigest,
+                os_hash_algo=algorithm or None,
+                os_hash_value=digests[algorithm].hexdigest if algorithm else None,
             )
             image = self._finish(data)
         except Exception as error:

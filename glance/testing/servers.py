@@ -72,7 +72,7 @@ class Glance:
     """glance-registry and glance-api in ``directory``. As a context manager it starts them, and kills what is left at the end.
 
     ``services`` are the programs to run: ("api",) alone suits ``registry_mode = embedded``. With ``control`` they are daemons that
-    ``glance-control`` starts and stops.
+    ``glance-control`` starts and stops. ``programs`` is the directory of another installation's programs.
     """
 
     api_host = "127.0.0.1"
@@ -86,8 +86,10 @@ class Glance:
         registry_options: Options | None = None,
         services: Sequence[Service] = ("registry", "api"),
         control: bool = False,
+        programs: Path | None = None,
     ) -> None:
         self.directory = directory
+        self.programs = programs or Path(program("glance-api")).parent
         self.services = tuple(services)
         self.control = control
         self.api_port, self.registry_port = free_ports(2)
@@ -152,6 +154,10 @@ class Glance:
         return self._run(["glance-manage", "--config-file", str(self.conf("registry")), *arguments])
 
     # Processes
+
+    def command(self, service: Service) -> list[str]:
+        """What runs a service in the foreground."""
+        return [str(self.programs / f"glance-{service}"), "--config-file", str(self.conf(service))]
 
     def __enter__(self) -> Self:
         try:
@@ -323,15 +329,16 @@ class Glance:
 
     def _run(self, command: Sequence[str]) -> str:
         name, *arguments = command
-        done = subprocess.run([program(name), *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = subprocess.run([str(self.programs / name), *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
         if done.returncode:
             raise self.failure(f"{' '.join(command)} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout
 
     def _spawn(self, service: Service, prefix: Sequence[str]) -> None:
-        command = [*prefix, program(f"glance-{service}"), "--config-file", str(self.conf(service))]
         with (self.directory / "log" / f"{service}.out").open("ab") as output:
-            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+            child = subprocess.Popen(
+                [*prefix, *self.command(service)], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
         self._children[service] = child
 
     def _await(self, service: Service) -> None:

@@ -7,7 +7,7 @@ from wsgiref.types import WSGIApplication
 
 import webob
 
-from glance.registry.client import Reply
+from glance.registry.connections import Reply
 
 
 class WsgiTransport:
@@ -17,7 +17,8 @@ class WsgiTransport:
         self._application = application
 
     def send(self, verb: str, target: str, headers: Mapping[str, str], body: bytes | None, *, repeatable: bool) -> Reply:  # noqa: ARG002
-        request = webob.Request.blank(target, method=verb, headers=headers, body=body or b"")
+        sent = {name: value.encode().decode("latin-1") for name, value in headers.items()}  # as WSGI has them
+        request = webob.Request.blank(target, method=verb, headers=sent, body=body or b"")
         answer = request.get_response(self._application)
         return Reply(answer.status_int, answer.body)
 

@@ -17,8 +17,8 @@ from tests.services import make_services
 from tests.statements import counted
 
 FEW, MANY = 10, 2000
-#: What comes into question, the page, and what belongs to its images.
-MOST = 5
+#: What comes into question, and the page.
+MOST = 2
 
 
 @pytest.fixture

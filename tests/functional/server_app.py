@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -51,6 +52,10 @@ class Service:
         data = f"{self.word} {os.getpid()}\n".encode()
         start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(data))), ("X-Openstack-Request-Id", "req-1")])
         return [data]
+
+    def kept(self, environ, start_response):
+        start_response("200 OK", [])
+        return [str(gc.get_freeze_count()).encode()]
 
     def bare(self, environ, start_response):
         start_response("200 OK", [])

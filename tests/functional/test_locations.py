@@ -21,7 +21,7 @@ __all__ = ["web"]
 BYTES = b"bytes of an image"
 PASTE = Path(__file__).parents[2] / "etc/glance-api-paste.ini"
 #: Makes all that glance-api serves with, and listens nowhere.
-COMPOSE = "import sys; from glance.bootstrap import api_service; api_service(['--config-file', sys.argv[1]])"
+COMPOSE = "import sys; from glance.bootstrap.api import api_service; api_service(['--config-file', sys.argv[1]])"
 VALIDATION = {"os_hash_algo": "sha512", "os_hash_value": "ab" * 64}
 
 

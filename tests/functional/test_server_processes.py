@@ -74,6 +74,12 @@ def test_connections_when_many_are_kept_then_shared_evenly_by_the_workers(tmp_pa
 
 
 @pytest.mark.parametrize("workers", [0, 2])
+def test_what_was_loaded_when_a_process_serves_then_its_collector_leaves_it_alone(tmp_path: Path, workers: int) -> None:
+    with Server(tmp_path, workers=workers) as server:
+        assert int(server.get("/kept")) > 1000
+
+
+@pytest.mark.parametrize("workers", [0, 2])
 def test_sigterm_when_a_request_runs_then_it_is_answered_and_the_exit_is_clean(tmp_path: Path, workers: int) -> None:
     with Server(tmp_path, workers=workers) as server, server.connect() as slow, server.connect() as idle:
         idle.get()

@@ -20,7 +20,7 @@ from glance.db.registry import SqlRegistry
 from glance.policies.engine import PolicyEngine
 from tests.api.conftest import DATA, Api, pipeline, wsgi_sender
 from tests.services import make_services
-from tests.statements import counted
+from tests.statements import Statement, counted
 
 OURS = str(Path(__file__).parents[2] / "glance") + "/"
 #: What tests bring along, and what belongs to the function that it stands in.
@@ -42,7 +42,7 @@ class Walk:
     """What was run meanwhile, on every thread that began meanwhile: our code objects with how often each was entered, and statements of SQL."""
 
     entered: Counter[CodeType] = field(default_factory=Counter)
-    statements: Sequence[str] = ()
+    statements: Sequence[Statement] = ()
 
     def profile(self, frame: FrameType, what: str, _argument: object) -> None:
         code = frame.f_code
@@ -61,7 +61,7 @@ class Walk:
     def report(self) -> str:
         """The measures, and every function with its number of calls, the most called first."""
         lines = [f"{count:4} {shown(code)}" for code, count in self.entered.most_common()]
-        return "\n".join([str(self.measures), *lines, *self.statements])
+        return "\n".join([str(self.measures), *lines, *(statement.text for statement in self.statements)])
 
 
 @contextmanager

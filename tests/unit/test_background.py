@@ -49,6 +49,14 @@ def test_periodic_work_when_it_fails_then_it_is_tried_again_until_stopped() -> N
     periodic.stop()
 
 
+def test_periodic_work_when_it_is_to_begin_later_then_it_does_not_begin_at_once() -> None:
+    begun = threading.Event()
+    periodic = Periodic(0.001, begun.set, after=1000)
+    periodic.start()
+    assert not begun.wait(0.1)
+    periodic.stop()
+
+
 def test_background_when_a_task_fails_then_the_next_ones_are_done() -> None:
     background = Threads()
     done = threading.Event()

@@ -12,6 +12,8 @@ from glance import errors
 from glance.stream import Count, Digest, Limit, flow, read_chunks
 
 DATA = bytes(range(256)) * 64
+#: More than a digest may be behind, in chunks that it hashes on a thread of its own.
+LONG = [bytes([number]) * (1 << 18) for number in range(20)]
 
 
 def pieces(size: int) -> list[bytes]:
@@ -29,13 +31,27 @@ def test_flow_when_it_ends_then_all_taps_have_seen_all(size: int) -> None:
 
 def test_flow_when_it_ends_or_breaks_off_then_no_thread_is_left() -> None:
     before = threading.active_count()
-    b"".join(flow(iter(pieces(100)), [Digest("md5")]))
-    broken = flow(iter(pieces(100)), [Digest("md5"), Digest("sha512")])
-    assert [next(broken) for _ in range(5)] == pieces(100)[:5]
+    b"".join(flow(iter(LONG), [Digest("md5")]))
+    broken = flow(iter(LONG), [Digest("md5"), Digest("sha512")])
+    assert [next(broken) for _ in range(10)] == LONG[:10]
+    assert threading.active_count() == before + 2
     broken.close()
     with pytest.raises(errors.StreamTooLarge):
-        b"".join(flow(iter(pieces(100)), [Digest("md5"), Limit(1000)]))
+        b"".join(flow(iter(LONG), [Digest("md5"), Limit(1 << 20)]))
     assert threading.active_count() == before
+
+
+def test_digest_when_chunks_are_long_and_short_in_turn_then_hashed_in_order() -> None:
+    chunks = [*pieces(1000), *LONG[:6], *pieces(100), *LONG[6:], b"end"]
+    digest = Digest("sha256")
+    assert b"".join(flow(iter(chunks), [digest])) == b"".join(chunks)
+    assert digest.hexdigest == hashlib.sha256(b"".join(chunks)).hexdigest()
+
+
+def test_digest_when_chunks_are_short_then_no_thread_is_needed() -> None:
+    before = threading.active_count()
+    for _ in flow(iter(pieces(100)), [Digest("md5")]):
+        assert threading.active_count() == before
 
 
 @pytest.mark.parametrize(

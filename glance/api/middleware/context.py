@@ -61,7 +61,7 @@ class UnauthenticatedContextFilter:
             for name in IDENTITY_HEADERS & environ.keys():
                 del environ[name]
         try:
-            environ[CONTEXT] = replace(self.caller(request), request_id=environ[ID])
+            environ[CONTEXT] = self.caller(request)
         except errors.GlanceError as error:
             answer = respond(error)
             if self.challenge and isinstance(error, errors.NotAuthenticated):
@@ -69,9 +69,9 @@ class UnauthenticatedContextFilter:
             return answer(environ, start_response)
         return self._application(environ, start_response)
 
-    def caller(self, request: Request) -> RequestContext:  # noqa: ARG002
+    def caller(self, request: Request) -> RequestContext:
         """Who asks."""
-        return _ADMINISTRATOR
+        return replace(_ADMINISTRATOR, request_id=request.environ[ID])
 
 
 class ContextFilter(UnauthenticatedContextFilter):
@@ -85,32 +85,33 @@ class ContextFilter(UnauthenticatedContextFilter):
         identity = self.identity(request)
         if identity is None:
             if settings.allow_anonymous_access:
-                return RequestContext(read_only=True)
+                return RequestContext(read_only=True, request_id=request.environ[ID])
             raise errors.NotAuthenticated
         caller = RequestContext(
             user=identity.user,
             project=identity.project,
             roles=identity.roles,
             owner_is_project=settings.owner_is_project,
+            request_id=request.environ[ID],
             auth_token=identity.auth_token,
             service_roles=identity.service_roles,
         )
         is_admin = settings.admin_role.lower() in caller.roles or request.services.policy.allows("context_is_admin", caller, {})
         if caller.owner is None and not is_admin:
             raise errors.TokenUnscoped
-        return replace(caller, is_admin=is_admin)
+        return replace(caller, is_admin=True) if is_admin else caller
 
     def identity(self, request: Request) -> Identity | None:
         """Who asks; None for whoever did not prove it. Whom a proxy gives no role at all is a member, as before roles counted (spec-v1 7.3)."""
-        headers = request.headers
-        if headers.get("X-Identity-Status") != "Confirmed":
+        environ = request.environ
+        if environ.get("HTTP_X_IDENTITY_STATUS") != "Confirmed":
             return None
-        roles = split_roles(headers.get("X-Roles", ""))
+        roles = split_roles(environ.get("HTTP_X_ROLES", ""))
         return Identity(
             user=request.header_text("X-User-Id"),
             project=_project(request),
-            roles=roles if _CHECKED_BY_KEYSTONE in request.environ else implied_roles(roles or ("member",)),
-            service_roles=split_roles(headers.get("X-Service-Roles", "")),
+            roles=roles if _CHECKED_BY_KEYSTONE in environ else implied_roles(roles or ("member",)),
+            service_roles=split_roles(environ.get("HTTP_X_SERVICE_ROLES", "")),
             auth_token=presented_token(request),
         )
 
@@ -125,4 +126,4 @@ def _project(request: Request) -> str | None:
 
 def presented_token(request: Request) -> str | None:
     """The token that came with a request, under either of its names."""
-    return request.headers.get("X-Auth-Token") or request.headers.get("X-Storage-Token")
+    return request.environ.get("HTTP_X_AUTH_TOKEN") or request.environ.get("HTTP_X_STORAGE_TOKEN")

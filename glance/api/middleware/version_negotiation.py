@@ -8,7 +8,7 @@ from typing import Any
 import webob
 
 from glance.api import versions
-from glance.api.request import VERSIONLESS, Request
+from glance.api.request import SETTINGS, VERSIONLESS, VERSIONS, Request
 
 VENDOR_TYPE = "application/vnd.openstack.images-"
 #: First segments of the paths that had no version in 2010.
@@ -22,33 +22,33 @@ class VersionNegotiationFilter:
         self._application = application
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        answer = self._negotiate(Request(environ))
+        answer = self._negotiate(environ)
         return self._application(environ, start_response) if answer is None else answer(environ, start_response)
 
-    def _negotiate(self, request: Request) -> webob.Response | None:
+    def _negotiate(self, environ: dict[str, Any]) -> webob.Response | None:
         """The answer, or None where the request goes on with its new path."""
-        path = request.raw_path
+        path, accept = environ.get("PATH_INFO", ""), environ.get("HTTP_ACCEPT", "")
         first, _, rest = path.removeprefix("/").partition("/")
         if first == "versions" and not rest:
-            return versions.document(request, 200)
-        settings = request.settings
-        in_path = request.versions.get(first)
-        accept = request.headers.get("Accept", "")
+            return versions.document(Request(environ), 200)
+        settings, answering = environ[SETTINGS], environ[VERSIONS]
+        in_path = answering.get(first)
         if accept.startswith(VENDOR_TYPE):
-            wanted = request.versions.get(accept.removeprefix(VENDOR_TYPE))
+            wanted = answering.get(accept.removeprefix(VENDOR_TYPE))
             if wanted is None:
-                return versions.document(request)
-            request.raw_path = f"/{wanted}/{rest}" if in_path == wanted else f"/{wanted}{path}"
+                return versions.document(Request(environ))
+            path = f"/{wanted}/{rest}" if in_path == wanted else f"/{wanted}{path}"
         elif in_path is not None:
             if path == f"/{in_path}":
                 return webob.Response(status=302, location=f"{path}/", content_type=None)
-            request.raw_path = f"/{in_path}/{rest}"
+            path = f"/{in_path}/{rest}"
         elif settings.enable_v1_api and settings.versionless_api and f"{path}/".startswith(tuple(f"{one}/" for one in VERSIONLESS_PATHS)):
-            request.environ[VERSIONLESS] = True
-            request.raw_path = f"/v1{path}"
+            environ[VERSIONLESS] = True
+            path = f"/v1{path}"
         else:
-            return versions.document(request)
-        if not accept and request.raw_path.startswith("/v2/"):
+            return versions.document(Request(environ))
+        environ["PATH_INFO"] = path
+        if not accept and path.startswith("/v2/"):
             # Who names no type takes any (RFC 9110, 12.5.1). Clients of v1, of 2011, know only text when they name none.
-            request.environ["HTTP_ACCEPT"] = "*/*"
+            environ["HTTP_ACCEPT"] = "*/*"
         return None

@@ -7,7 +7,7 @@ import webob
 from glance import errors
 from glance.api import data, ranges
 from glance.api.data import DATA_TYPE
-from glance.api.request import Request, json_response
+from glance.api.request import JsonAnswer, Request, json_response
 from glance.api.v1 import headers
 from glance.model import query
 from glance.model.image import Image, ImageChanges, ImageQuery
@@ -15,16 +15,16 @@ from glance.service import image_data, images
 from glance.service.data_sources import Body, Copied, DataSource, External, NoBytes
 
 
-def index(request: Request) -> webob.Response:
+def index(request: Request) -> JsonAnswer:
     """GET /images: a page of images, a few fields each."""
     found = images.list_page(request.services, request.ctx, _query(request))
-    return json_response({"images": [headers.brief(request, image) for image in found]})
+    return JsonAnswer({"images": [headers.brief(request, image) for image in found]})
 
 
-def detail(request: Request) -> webob.Response:
+def detail(request: Request) -> JsonAnswer:
     """GET /images/detail: a page of images with all fields."""
     found = images.list_page(request.services, request.ctx, _query(request))
-    return json_response({"images": [headers.full(request, image) for image in found]})
+    return JsonAnswer({"images": [headers.full(request, image) for image in found]})
 
 
 def show(request: Request, image_id: str) -> webob.Response:

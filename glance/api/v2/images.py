@@ -7,7 +7,7 @@ from typing import Any
 import webob
 
 from glance import errors
-from glance.api.request import Request, json_response, no_content
+from glance.api.request import JsonAnswer, Request, json_response, no_content
 from glance.api.v2 import locations, patch, query, schemas, views
 from glance.model.image import Image
 from glance.service import images
@@ -15,7 +15,7 @@ from glance.service.locations import stores_of, visible
 from glance.service.reasons import last_failure
 
 
-def index(request: Request) -> webob.Response:
+def index(request: Request) -> JsonAnswer:
     """GET /images: a page of images, and the path of the next one where this one is full."""
     pairs = request.query_pairs
     wanted = query.parse(pairs, request.settings)
@@ -27,7 +27,7 @@ def index(request: Request) -> webob.Response:
     }
     if found and len(found) == wanted.limit:
         document["next"] = query.link(pairs, marker=found[-1].id)
-    return json_response(document)
+    return JsonAnswer(document)
 
 
 def create(request: Request) -> webob.Response:
@@ -40,11 +40,12 @@ def create(request: Request) -> webob.Response:
     return response
 
 
-def show(request: Request, image_id: str) -> webob.Response:
+def show(request: Request, image_id: str) -> JsonAnswer:
     """GET /images/{id}: the metadata of one image, and for its owner why it has no data."""
     image = images.get(request.services, request.ctx, image_id, strict=True)
     failure = last_failure(request.services.registry, request.ctx, image)
-    return json_response({**_view(request, image), **({} if failure is None else views.failure(failure))})
+    view = _view(request, image)
+    return JsonAnswer(view if failure is None else view | views.failure(failure))
 
 
 def update(request: Request, image_id: str) -> webob.Response:
@@ -93,9 +94,10 @@ def untag(request: Request, image_id: str, name: str) -> webob.Response:
 
 def _view(request: Request, image: Image) -> dict[str, Any]:
     settings = request.settings
+    services = request.services
     shows = settings.show_locations or settings.show_direct_url
-    places = visible(request.services, request.ctx, image) if shows else ()
-    return views.image(image, settings, places, stores_of(request.services, image))
+    places = visible(services, request.ctx, image) if shows else ()
+    return views.image(image, settings, places, stores_of(services, image))
 
 
 def _draft(request: Request) -> Image:

@@ -42,6 +42,7 @@ RESERVED = frozenset({"location", "locations", "deleted", "deleted_at"})
 READ_ONLY = frozenset(
     {attribute.name for attribute in SHOWN if attribute.rule in {"fixed", "measured"}} | {"virtual_size", "direct_url", "stores", *LINKS}
 )
+_TAKEN = READ_ONLY | RESERVED
 CUSTOM: Schema = {"type": "string"}
 _VALIDATION: Schema = {
     "description": "What the data at the location must be; never shown.",
@@ -143,7 +144,7 @@ def refuse_unwritable(name: str) -> None:
 
 def is_reserved(name: str) -> bool:
     """True for names that no custom property has in this version: only the service says what they stand for."""
-    return name in READ_ONLY or name in RESERVED or name.startswith(RESERVED_PREFIX)
+    return name in _TAKEN or name.startswith(RESERVED_PREFIX)
 
 
 def check(name: str, value: Any, schema: Schema) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from glance.api.settings import ApiSettings
@@ -14,6 +15,10 @@ from glance.service.stores import Offer
 
 MIB = 1024 * 1024
 
+_NAMES = tuple(attribute.name for attribute in SHOWN)
+_TIMES = tuple(attribute.name for attribute in SHOWN if attribute.kind == "time")
+_VALUES = attrgetter(*_NAMES)
+
 
 def image(shown: Image, settings: ApiSettings, places: Sequence[Location] = (), stores: Sequence[str] = ()) -> dict[str, Any]:
     """All fields of an image; ``places`` are its locations as far as the caller may see them, ``stores`` the names of those that hold its data. A
@@ -21,18 +26,22 @@ def image(shown: Image, settings: ApiSettings, places: Sequence[Location] = (), 
     lest a client takes it for the service's own.
     """
     path = f"/v2/images/{shown.id}"
-    custom = {name: value for name, value in shown.properties.items() if not is_reserved(name)}
-    return {
-        **{name: "" if value is None and not settings.custom_properties.may_be_null(name) else value for name, value in custom.items()},
-        **{attribute.name: _value(getattr(shown, attribute.name)) for attribute in SHOWN},
-        **({"locations": locations(places)} if settings.show_locations else {}),
-        **({"direct_url": places[0].url} if settings.show_direct_url and places else {}),
-        "tags": list(shown.tags),
-        "self": path,
-        "file": f"{path}/file",
-        "schema": "/v2/schemas/image",
-        **({"stores": ",".join(stores)} if stores else {}),
+    view: dict[str, Any] = {
+        name: "" if value is None and not settings.custom_properties.may_be_null(name) else value
+        for name, value in shown.properties.items()
+        if not is_reserved(name)
     }
+    view.update(zip(_NAMES, _VALUES(shown), strict=True))
+    for name in _TIMES:
+        view[name] = _value(view[name])
+    if settings.show_locations:
+        view["locations"] = locations(places)
+    if settings.show_direct_url and places:
+        view["direct_url"] = places[0].url
+    view |= {"tags": shown.tags, "self": path, "file": f"{path}/file", "schema": "/v2/schemas/image"}
+    if stores:
+        view["stores"] = ",".join(stores)
+    return view
 
 
 def failure(shown: Failure) -> dict[str, str]:
@@ -90,4 +99,4 @@ def member(shown: Member) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Any:
-    return f"{value:%Y-%m-%dT%H:%M:%S}Z" if isinstance(value, datetime) else value
+    return f"{value.isoformat(timespec='seconds')}Z" if isinstance(value, datetime) else value

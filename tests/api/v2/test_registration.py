@@ -157,6 +157,14 @@ def test_register_when_hashing_is_off_then_taken_as_it_is_stated(make_api: Calla
     assert (found(api, silent), web.reads) == (("active", unread), 0)
 
 
+@pytest.mark.parametrize("validation", [None, RIGHT])
+def test_register_when_md5_is_enough_then_the_checksum_alone_is_kept(make_api: Callable[..., Api], web: Web, validation: object) -> None:
+    api = make_api(hashing_algorithm="")
+    image_id = api.new()
+    assert register(api, image_id, web.put("/x", BYTES), validation).status == 202
+    assert found(api, image_id) == ("active", {**MEASURED, "os_hash_algo": None, "os_hash_value": None})
+
+
 @pytest.mark.parametrize(("checksum", "status"), [(MD5, "active"), ("ab" * 16, "queued")])
 def test_register_when_v1_said_what_the_data_must_be_then_they_are_read_before(patient: Api, web: Web, checksum: str, status: str) -> None:
     image_id = patient.create({"x-image-meta-checksum": checksum})

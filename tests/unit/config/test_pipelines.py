@@ -164,12 +164,27 @@ paste.filter_factory = glance.api.middleware.context:ContextMiddleware.factory
 paste.filter_factory = {module}:authenticating
 """
 
+BEHIND_PROXY = """\
+[pipeline:glance-api]
+pipeline = http_proxy_to_wsgi telling
+[filter:http_proxy_to_wsgi]
+paste.filter_factory = oslo_middleware:HTTPProxyToWSGI.factory
+{option}
+[app:telling]
+paste.app_factory = {module}:telling
+"""
+
 SHIPPED_API = (pipelines.SHIPPED / "glance-api-paste.ini").read_text()
 
 
 def authenticating(global_conf: object, **local_conf: str) -> Any:
     """paste.filter_factory: stands for a filter of another project that finds out who asks."""
     return Authenticating
+
+
+def telling(global_conf: object, **local_conf: str) -> Any:
+    """paste.app_factory: answers how it was called."""
+    return lambda environ, start_response: [f"{environ['wsgi.url_scheme']} {environ['HTTP_HOST']} {environ['REMOTE_ADDR']}"]
 
 
 class Authenticating:
@@ -332,6 +347,16 @@ def test_healthcheck_of_2017_then_answers_at_its_path_only(load: Load) -> None:
 
     assert (len(list(health)), statuses) == (1, ["200 OK"])
     assert application({"PATH_INFO": "/images"}, start_response) == [b"registry"]
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"), [("", "http inside 10.0.0.1"), ("enable_proxy_headers_parsing = true", "https images.example 198.51.100.7")]
+)
+def test_filter_of_2017_for_proxies_then_believes_their_headers_where_that_is_switched_on(load: Load, option: str, expected: str) -> None:
+    claimed = {"HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_HOST": "images.example", "HTTP_X_FORWARDED_FOR": "198.51.100.7"}
+    environ = {"wsgi.url_scheme": "http", "HTTP_HOST": "inside", "REMOTE_ADDR": "10.0.0.1", **claimed}
+
+    assert load(BEHIND_PROXY.replace("{option}", option))(environ, None) == [expected]
 
 
 @pytest.mark.parametrize(

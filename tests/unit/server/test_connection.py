@@ -51,6 +51,15 @@ def test_receive_when_bytes_were_put_back_then_they_come_first(pair) -> None:
     assert conn.receive(10) == b"cd"
 
 
+def test_receive_when_much_comes_then_more_at_a_time_until_little_comes_again(pair) -> None:
+    conn, theirs = pair
+    conn.block(5)
+    theirs.sendall(bytes(200_000))
+    assert [len(conn.receive(size)) for size in (1 << 20, 6, 1 << 20, 1 << 20)] == [65_536, 6, 131_072, 200_000 - 65_536 - 6 - 131_072]
+    theirs.sendall(bytes(100_000))
+    assert len(conn.receive(1 << 20)) == 65_536
+
+
 def test_send_when_nobody_reads_then_given_up(pair) -> None:
     conn, _ = pair
     conn.block(0.1)

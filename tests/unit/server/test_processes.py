@@ -67,15 +67,29 @@ def test_pool_when_a_task_fails_then_its_thread_serves_on(caplog: pytest.LogCapt
 
 def test_loads_when_a_worker_holds_more_than_another_then_only_that_one_is_patient() -> None:
     loads = Loads(2)
-    loads.note(0, 1)
     assert loads.patience(0) == 0
+    loads.note(0, 1)
+    assert loads.patience(0) == pytest.approx(0.002)
     loads.note(0, 4)
-    assert loads.patience(0) == pytest.approx(0.006)
+    assert loads.patience(0) == pytest.approx(0.008)
     assert loads.patience(1) == 0
     loads.note(0, 1000)
     assert loads.patience(0) == pytest.approx(0.02)
     loads.note(1, 1000)
     assert loads.patience(0) == 0
+
+
+def test_loads_when_connections_come_and_go_then_one_more_makes_nobody_patient() -> None:
+    now = 0.0
+    loads = Loads(2, clock=lambda: now)
+    loads.note(0, 2)
+    loads.note(0, 1)
+    assert loads.patience(0) == 0
+    loads.note(0, 2)
+    assert loads.patience(0) == pytest.approx(0.004)
+    loads.note(1, 1)
+    now = 1.0
+    assert loads.patience(0) == pytest.approx(0.002)
 
 
 def test_bind_when_the_address_stays_taken_then_says_how_long_it_tried() -> None:

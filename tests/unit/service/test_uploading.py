@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -91,6 +92,12 @@ def test_upload_when_nothing_fails_then_active_and_no_lease_is_left(services: Se
     image = uploading.store(iter([b"ab", b"c"]), None)
     assert (image.status, image.size, files(tmp_path)) == ("active", 3, [image.id])
     assert services.registry.uploads.leases() == []
+
+
+@pytest.mark.parametrize(("algorithm", "learned"), [("", (None, None)), ("md5", ("md5", hashlib.md5(b"abc").hexdigest()))])
+def test_upload_when_md5_is_enough_then_nothing_else_is_computed(services: Services, algorithm: str, learned: tuple[str | None, str | None]) -> None:
+    image = begin(replace(services, hashing_algorithm=algorithm)).store(iter([b"ab", b"c"]), None)
+    assert (image.checksum, (image.os_hash_algo, image.os_hash_value)) == (hashlib.md5(b"abc").hexdigest(), learned)
 
 
 @pytest.mark.parametrize("error", [errors.ClientDisconnected(), RuntimeError("a fault of ours"), KeyboardInterrupt()])

@@ -25,7 +25,7 @@ from glance.interfaces import Blob
 from glance.model.image import Location
 from glance.model.stores import Found
 from glance.store import location as urls
-from glance.store.drivers.file import listing, mounts, sparse
+from glance.store.drivers.file import listing, mounts, sparse, writeout
 from glance.store.drivers.file.blob import FileBlob
 from glance.store.drivers.file.calls import BoundedCalls
 from glance.store.drivers.file.draft import Draft
@@ -39,7 +39,7 @@ LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _DEFAULT_MODE = 0o640
-#: Bytes between two looks at the free space, where some of it is reserved.
+#: Bytes after which they are sent on to the disk, and the free space is looked at, where some of it is reserved.
 _LOOK_EVERY = 16 << 20
 
 
@@ -96,10 +96,13 @@ class _Directory:
                     left = memoryview(chunk)
                     while left:
                         left = left[os.write(draft.fd, left) :]
+                    del left
                 written += len(chunk)
                 if written - looked >= _LOOK_EVERY:
+                    writeout.start(draft.fd, looked, written - looked)
                     looked = written
                     self._room(draft.fd)
+            del chunk  # while the next one is waited for, nobody holds it
         with self.translated(WRITING):
             if settings.thin:
                 os.ftruncate(draft.fd, written)
