@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from oslo_config import cfg
@@ -215,10 +215,11 @@ def scrubber(arguments: Sequence[str]) -> Scrubber:
 
 
 def checked(arguments: Sequence[str]) -> tuple[Services, Sequence[Callable[[], None]]]:
-    """What glance-manage check looks at, as the files of glance-api describe it, and what to call at the end. Raises ConfigurationError."""
+    """What glance-manage check looks at, as the files of glance-api describe it, and what to call at the end. Makes no database and no directory, and
+    changes no schema. Raises ConfigurationError."""
     loaded = programs.load(programs.API, arguments)
-    records = _sql_records(loaded, None) if loaded.conf.registry_mode == "embedded" else _remote_records(loaded)
-    services = _services(loaded, Threads(), records.registry, None)
+    records = _sql_records(loaded, None, as_it_is=True) if loaded.conf.registry_mode == "embedded" else _remote_records(loaded)
+    services = _services(loaded, Threads(), records.registry, None, as_it_is=True)
     return services, _closing(services)
 
 
@@ -265,10 +266,10 @@ def _watched(tallies: Tallies | None, figures: SqlFigures | None, probes_by_path
     return probes.side({**probes_by_path, "/metrics": exposed.exposition(tallies, figures)}), exposed.RequestMeter(tallies)
 
 
-def _services(loaded: Loaded, background: Background, records: Registry, tallies: Tallies | None) -> Services:
+def _services(loaded: Loaded, background: Background, records: Registry, tallies: Tallies | None, *, as_it_is: bool = False) -> Services:
     conf = loaded.conf
     policy = access.make_policy(conf, loaded.directories)
-    kept = stores.make(conf)
+    kept = stores.make(conf, as_it_is=as_it_is)
     notifier: Notifier = notifications.make(conf, loaded.files)
     return Services(
         registry=records,
@@ -306,18 +307,21 @@ def _remote_records(loaded: Loaded) -> Records:
     return Records(client, (registry_check(client),))
 
 
-def _sql_records(loaded: Loaded, tallies: Tallies | None) -> Records:
-    """The registry on the database, which must fit: SQLite is brought to the newest version, others are checked. Raises ConfigurationError."""
+def _sql_records(loaded: Loaded, tallies: Tallies | None, *, as_it_is: bool = False) -> Records:
+    """The registry on the database, which must fit: SQLite is brought to the newest version, unless it is wanted ``as_it_is``; others are checked.
+    Raises ConfigurationError."""
     conf = loaded.conf
-    settings = database.read(conf)
+    settings = replace(database.read(conf), may_create=not as_it_is)
     engine = make_engine(settings)
-    if engine.dialect.name == "sqlite":
+    is_server = engine.dialect.name != "sqlite"
+    if is_server:
+        wait_for(engine, settings)
+    if is_server or as_it_is:
+        migrate.check(engine)
+    else:
         if not migrate.version(engine):
             LOG.warning("The database is new: it holds no image.")
         migrate.sync(engine)
-    else:
-        wait_for(engine, settings)
-        migrate.check(engine)
     if tallies is not None:
         watch_pool(engine, lambda more: tallies.shift(CONNECTIONS.name, amount=more))
     figures = SqlFigures(engine)
