@@ -12,6 +12,9 @@ REGISTRY_PORT ?= 9191
 PYTEST_PROCESSES ?= 2
 PYTEST_ARGS ?=
 
+# Else each of the programs that are started here would compile its sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run stop test test-slow test-databases test-postgresql test-mariadb faults test-all lint format bench bench-stores profile docs tools
 

@@ -254,8 +254,8 @@ class UploadRecords(Protocol):
     def last_failure(self, image_id: str) -> Failure | None:
         """Why the last attempt failed that was abandoned, whatever has become of the image since."""
 
-    def leases(self) -> Sequence[tuple[Upload, bool]]:
-        """All attempts on record, each with whether its lease has run out."""
+    def leases(self, seconds: float = 0.0) -> Sequence[tuple[Upload, bool]]:
+        """All attempts on record, each with whether its lease ran out so many seconds ago, or earlier."""
 
     def take_over(self, image_id: str, attempt: str, new_attempt: str, worker: str) -> bool:
         """Replaces an attempt by a new one with a fresh lease, so that the old one can never finish; False where it is not on record: it did

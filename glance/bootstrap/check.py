@@ -12,7 +12,8 @@ from glance.service import Services
 
 
 def checked(arguments: Sequence[str]) -> tuple[Services, Closing]:
-    """What glance-manage check looks at, as the files of glance-api describe it, and what to call at the end. Raises ConfigurationError."""
+    """What glance-manage check looks at, as the files of glance-api describe it, and what to call at the end. Makes no database and no directory, and
+    changes no schema. Raises ConfigurationError."""
     loaded = programs.load(programs.API, arguments)
-    services = collaborators.make(loaded, Threads(), records.chosen(loaded, None).registry, None)
+    services = collaborators.make(loaded, Threads(), records.chosen(loaded, None, as_it_is=True).registry, None, as_it_is=True)
     return services, collaborators.closing(services)

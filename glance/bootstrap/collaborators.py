@@ -25,11 +25,11 @@ LOG = logging.getLogger(__name__)
 Closing: TypeAlias = Sequence[Callable[[], None]]
 
 
-def make(loaded: Loaded, background: Background, records: Registry, tallies: Tallies | None) -> Services:
-    """What the use cases work with, as the options describe it. Raises ConfigurationError."""
+def make(loaded: Loaded, background: Background, records: Registry, tallies: Tallies | None, *, as_it_is: bool = False) -> Services:
+    """What the use cases work with, as the options describe it; ``as_it_is``: no directory is made. Raises ConfigurationError."""
     conf = loaded.conf
     policy = access.make_policy(conf, loaded.directories)
-    kept = stores.make(conf)
+    kept = stores.make(conf, as_it_is=as_it_is)
     notifier: Notifier = notifications.make(conf, loaded.files)
     return Services(
         registry=records,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glance.config import database, quotas, registry
 from glance.config.programs import Loaded
@@ -24,9 +24,9 @@ class Records:
     figures: Figures | None = None
 
 
-def chosen(loaded: Loaded, tallies: Tallies | None) -> Records:
+def chosen(loaded: Loaded, tallies: Tallies | None, *, as_it_is: bool = False) -> Records:
     """The one that the options of glance-api name. Raises ConfigurationError."""
-    return local(loaded, tallies) if loaded.conf.registry_mode == "embedded" else remote(loaded)
+    return local(loaded, tallies, as_it_is=as_it_is) if loaded.conf.registry_mode == "embedded" else remote(loaded)
 
 
 def remote(loaded: Loaded) -> Records:
@@ -37,23 +37,26 @@ def remote(loaded: Loaded) -> Records:
     return Records(client, (registry_check(client),))
 
 
-def local(loaded: Loaded, tallies: Tallies | None) -> Records:
-    """The registry on the database, which must fit: SQLite is brought to the newest version, others are checked. Raises ConfigurationError."""
+def local(loaded: Loaded, tallies: Tallies | None, *, as_it_is: bool = False) -> Records:
+    """The registry on the database, which must fit: SQLite is brought to the newest version, unless it is wanted ``as_it_is``; others are checked.
+    Raises ConfigurationError."""
     from glance.db import migrate
     from glance.db.engine import make_engine, wait_for
     from glance.db.figures import SqlFigures, watch_pool
     from glance.db.registry import SqlRegistry
 
     conf = loaded.conf
-    settings = database.read(conf)
+    settings = replace(database.read(conf), may_create=not as_it_is)
     engine = make_engine(settings)
-    if engine.dialect.name == "sqlite":
+    is_server = engine.dialect.name != "sqlite"
+    if is_server:
+        wait_for(engine, settings)
+    if is_server or as_it_is:
+        migrate.check(engine)
+    else:
         if not migrate.version(engine):
             LOG.warning("The database is new: it holds no image.")
         migrate.sync(engine)
-    else:
-        wait_for(engine, settings)
-        migrate.check(engine)
     if tallies is not None:
         watch_pool(engine, lambda more: tallies.shift(CONNECTIONS.name, amount=more))
     figures = SqlFigures(engine)

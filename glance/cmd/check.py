@@ -39,24 +39,28 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 def run(chosen: argparse.Namespace, files: Sequence[Path]) -> int:
     """Carries out what ``parse`` has read, for the service of these files, and returns the exit status."""
+    try:
+        return _carry_out(chosen, files)
+    except (errors.GlanceError, OSError) as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return UNCHECKED
+
+
+def _carry_out(chosen: argparse.Namespace, files: Sequence[Path]) -> int:
     logging.basicConfig(format=logs.CLASSIC_FORMAT, level=logging.WARNING, force=True)
     options = Options(chosen.store, chosen.since, chosen.read_data, max(1, int(chosen.rate * _MIB)), chosen.repair, chosen.grace)
     figures = Figures()
-    try:
-        services, closing = checked([word for path in files for word in ("--config-file", str(path))])
-        with ExitStack() as held:
-            for close in closing:
-                held.callback(close)
-            progress = sys.stderr.isatty()
-            if progress:
-                held.callback(lambda: print(file=sys.stderr))
-                drawing = Periodic(_PROGRESS_INTERVAL, lambda: _draw(figures))
-                drawing.start()
-                held.callback(drawing.stop)
-            _tell(check(services, options, figures), as_json=chosen.json, clear=progress)
-    except errors.GlanceError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
-        return UNCHECKED
+    services, closing = checked([word for path in files for word in ("--config-file", str(path))])
+    with ExitStack() as held:
+        for close in closing:
+            held.callback(close)
+        progress = sys.stderr.isatty()
+        if progress:
+            held.callback(lambda: print(file=sys.stderr))
+            drawing = Periodic(_PROGRESS_INTERVAL, lambda: _draw(figures))
+            drawing.start()
+            held.callback(drawing.stop)
+        _tell(check(services, options, figures), as_json=chosen.json, clear=progress)
     status = UNCHECKED if figures.unchecked else DISAGREES if figures.found > figures.repaired else AGREES
     print(json.dumps({"summary": asdict(figures), "exit_status": status}) if chosen.json else _summary(figures))
     return status

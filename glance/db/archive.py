@@ -1,4 +1,4 @@
-"""A file for rows that leave the database: JSON lines, ``{"table": ..., "row": {...}}``, in the order in which rows may be inserted again."""
+"""A file for rows that leave the database: JSON lines, ``{"table": ..., "row": {...}}``, an image before what is removed with it."""
 
 from __future__ import annotations
 

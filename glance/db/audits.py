@@ -6,9 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, update
 
+from glance.db.locations import gone
 from glance.db.mapping import from_location, to_image, to_location
 from glance.db.query import IMAGES
 from glance.db.schema import image_locations, images
@@ -43,30 +45,36 @@ class SqlAudits:
         return self._database.read(_twins)
 
     def relocate(self, location_id: int, url: str, found: Location) -> bool:
-        return self._database.write(self._relocate, location_id, url, found)
+        now = self._clock()
+        return self._database.write.once(partial(_changed, location_id, now), _relocate, location_id, url, found, now)
 
     def forget(self, location_id: int) -> bool:
-        return self._database.write(self._forget, location_id)
-
-    def _relocate(self, connection: Connection, location_id: int, url: str, found: Location) -> bool:
-        values = from_location("", found, self._clock())
-        changed = {name: values[name] for name in ("value", "store", "updated_at")}
-        there = (image_locations.c.id == location_id) & (image_locations.c.value == url) & _ACTIVE
-        return connection.execute(update(image_locations).where(there).values(damaged=False, **changed)).rowcount == 1
-
-    def _forget(self, connection: Connection, location_id: int) -> bool:
         now = self._clock()
-        row = (
-            connection.execute(select(image_locations).where(image_locations.c.id == location_id, _ACTIVE).with_for_update()).mappings().one_or_none()
-        )
-        if row is None:
-            return False
-        same = (image_locations.c.image_id == row["image_id"]) & (image_locations.c.value == row["value"]) & (image_locations.c.id != location_id)
-        if connection.scalar(select(image_locations.c.id).where(same, _ACTIVE).limit(1)) is None:
-            return False
-        gone = {"status": "deleted", "deleted": True, "deleted_at": now, "updated_at": now}
-        connection.execute(update(image_locations).where(image_locations.c.id == location_id).values(gone))
-        return True
+        return self._database.write.once(partial(_changed, location_id, now), _forget, location_id, now)
+
+
+def _relocate(connection: Connection, location_id: int, url: str, found: Location, now: datetime) -> bool:
+    values = from_location("", found, now)
+    changed = {name: values[name] for name in ("value", "store", "updated_at")}
+    there = (image_locations.c.id == location_id) & (image_locations.c.value == url) & _ACTIVE
+    return connection.execute(update(image_locations).where(there).values(damaged=False, **changed)).rowcount == 1
+
+
+def _forget(connection: Connection, location_id: int, now: datetime) -> bool:
+    row = connection.execute(select(image_locations).where(image_locations.c.id == location_id, _ACTIVE).with_for_update()).mappings().one_or_none()
+    if row is None:
+        return False
+    same = (image_locations.c.image_id == row["image_id"]) & (image_locations.c.value == row["value"]) & (image_locations.c.id != location_id)
+    if connection.scalar(select(image_locations.c.id).where(same, _ACTIVE).limit(1)) is None:
+        return False
+    connection.execute(update(image_locations).where(image_locations.c.id == location_id).values(gone(now)))
+    return True
+
+
+def _changed(location_id: int, now: datetime, connection: Connection) -> bool | None:
+    """True where the last change of the location, which is held, is the one made at ``now``."""
+    at = connection.scalar(select(image_locations.c.updated_at).where(image_locations.c.id == location_id).with_for_update())
+    return True if at == now else None
 
 
 def _chosen(since: datetime | None) -> ColumnElement[bool]:

@@ -36,7 +36,7 @@ class DatabaseSettings:
     """``connection`` is an SQLAlchemy URL. Times are seconds; ``max_retries`` -1 stands for no end.
 
     ``max_pool_size`` connections are kept, each for ``idle_timeout`` at most; ``max_overflow`` more are opened when all are busy. A statement that a
-    server does not answer within ``answer_timeout`` has failed; None stands for no end.
+    server does not answer within ``answer_timeout`` has failed; None stands for no end. ``may_create``: a file of SQLite that is missing is made.
     """
 
     connection: str = field(repr=False)
@@ -46,6 +46,7 @@ class DatabaseSettings:
     max_pool_size: int = 5
     max_overflow: int = 50
     answer_timeout: int | None = _ANSWER_SECONDS
+    may_create: bool = True
 
 
 def make_engine(settings: DatabaseSettings) -> Engine:
@@ -73,7 +74,7 @@ def make_engine(settings: DatabaseSettings) -> Engine:
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise errors.ConfigurationError(reason=f"There is no driver for {url.drivername} databases here: {error}.") from error
     if backend == "sqlite":
-        _prepare_sqlite(engine)
+        _prepare_sqlite(engine, may_create=settings.may_create)
     elif backend == "postgresql":
         _prepare_postgresql(engine, settings.answer_timeout)
     else:
@@ -166,10 +167,9 @@ def _prepare_mysql(engine: Engine) -> None:
         connection.cursor().execute(f"SET innodb_lock_wait_timeout = {_BUSY_SECONDS}")
 
 
-def _prepare_sqlite(engine: Engine) -> None:
+def _prepare_sqlite(engine: Engine, *, may_create: bool) -> None:
     """Readers and one writer at a time do not wait for each other; what was committed survives a power failure. A file that vanishes after the first
     connection is not replaced by an empty one."""
-    may_create = True
 
     @event.listens_for(engine, "do_connect")
     def create_file(_dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> None:

@@ -42,6 +42,11 @@ def change_locations(connection: Connection, image_id: str, change: LocationChan
             add_location(connection, image_id, location, now)
 
 
+def gone(now: datetime) -> dict[str, object]:
+    """What is written of a location that there is no more."""
+    return {"status": DELETED, "deleted": True, "deleted_at": now, "updated_at": now}
+
+
 def restore_locations(connection: Connection, image_id: str, deleted_at: datetime, now: datetime) -> None:
     """Makes active again what was so when the image was deleted; whoever calls holds the image. Raises Conflict unless all of that still waits."""
     of_image = image_locations.c.image_id == image_id
@@ -92,8 +97,7 @@ class SqlLocations:
     def _erased(self, connection: Connection, location_id: int) -> None:
         now = self._clock()
         this = image_locations.c.id == location_id
-        gone = {"status": "deleted", "deleted": True, "deleted_at": now, "updated_at": now}
-        connection.execute(update(image_locations).where(this, image_locations.c.status.in_(WAITING)).values(gone))
+        connection.execute(update(image_locations).where(this, image_locations.c.status.in_(WAITING)).values(gone(now)))
         delayed = select(images.c.id).join(image_locations).where(this, images.c.status == PENDING_DELETE).with_for_update()
         image_id = connection.scalar(delayed)
         if image_id is not None:

@@ -53,9 +53,7 @@ def sync(engine: Engine, target: str = "", tell: Tell = LOG.info) -> list[str]:
         raise errors.ConfigurationError(reason=f"This program knows no schema version '{target}'; its newest is '{known.newest}'.")
     with explained(engine):
         database = Database(engine)
-        current = database.read(version_of)
-        if not known.knows(current) and not database.read(known.fit):
-            raise errors.ConfigurationError(reason=_beyond(current, known))
+        _usable(database, known)
         later = {one.id for one in known.pending(target)} if target else set()
         return _advance(database, known, lambda next_one: next_one.id not in later, tell)
 
@@ -66,7 +64,7 @@ def run(engine: Engine, phase: Phase, tell: Tell = LOG.info) -> list[str]:
     known = Revisions()
     with explained(engine):
         database = Database(engine)
-        waiting = known.pending(database.read(version_of))
+        waiting = known.pending(_usable(database, known))
         if waiting and waiting[0].phase != phase and any(one.phase == phase for one in waiting):
             raise errors.ConfigurationError(reason=f"The database needs another step first: run glance-manage db {waiting[0].phase}.")
         return _advance(database, known, lambda next_one: next_one.phase == phase, tell)
@@ -82,11 +80,7 @@ def due(engine: Engine) -> list[Revision]:
     """What the database lacks, in order. Raises ConfigurationError for one that fails, or that this program cannot use because it is too new."""
     known = Revisions()
     with explained(engine):
-        database = Database(engine)
-        current = database.read(version_of)
-        if not known.knows(current) and not database.read(known.fit):
-            raise errors.ConfigurationError(reason=_beyond(current, known))
-        return known.pending(current)
+        return known.pending(_usable(Database(engine), known))
 
 
 def check(engine: Engine) -> None:
@@ -102,6 +96,14 @@ def check(engine: Engine) -> None:
     raise errors.ConfigurationError(
         reason=f"The database has schema version '{current}', this program needs '{known.newest}': run glance-manage db_sync."
     )
+
+
+def _usable(database: Database, known: Revisions) -> str:
+    """The version of the schema. Raises ConfigurationError for one that is unknown, unless this program can use it."""
+    current = database.read(version_of)
+    if not known.knows(current) and not database.read(known.fit):
+        raise errors.ConfigurationError(reason=_beyond(current, known))
+    return current
 
 
 def _beyond(current: str, known: Revisions) -> str:

@@ -68,7 +68,10 @@ class _Leftovers:
         return [(self._table, _rows(connection, self._table, self._table.c.id.in_(ids)))]
 
     def remove(self, connection: Connection, ids: Sequence[Any]) -> Counter[str]:
-        these = self._table.c.id.in_(ids) & self._doomed  # it may have come back meanwhile
+        owners = select(self._table.c.image_id).where(self._table.c.id.in_(ids))
+        # Who takes a row back has looked for it, holding its image: now it is back already, or is added anew.
+        connection.execute(select(images.c.id).where(images.c.id.in_(owners)).order_by(images.c.id).with_for_update()).all()
+        these = self._table.c.id.in_(ids) & self._doomed
         return Counter({self._table.name: connection.execute(delete(self._table).where(these)).rowcount})
 
 

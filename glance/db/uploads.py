@@ -37,7 +37,7 @@ class SqlUploads:
 
     def __init__(self, database: Database, lease_seconds: float, clock: Callable[[], datetime], moment: Moment, quotas: QuotaSource | None) -> None:
         self._database = database
-        self._now, self._end = moment(0), moment(lease_seconds)
+        self._moment, self._end = moment, moment(lease_seconds)
         self._clock = clock
         self._quotas = quotas
 
@@ -64,13 +64,14 @@ class SqlUploads:
         self._database.write(self._fail, image_id, attempt, reason)
 
     def abandon(self, image_id: str, attempt: str, status: str, reason: str = "") -> bool:
-        return self._database.write(self._abandon, image_id, attempt, status, reason)
+        now = self._clock()
+        return self._database.write.once(partial(_abandoned, image_id, attempt, now), _abandon, image_id, attempt, status, reason, now)
 
     def last_failure(self, image_id: str) -> Failure | None:
         return self._database.read(self._last_failure, image_id)
 
-    def leases(self) -> list[tuple[Upload, bool]]:
-        return self._database.read(self._leases)
+    def leases(self, seconds: float = 0.0) -> list[tuple[Upload, bool]]:
+        return self._database.read(self._leases, seconds)
 
     def take_over(self, image_id: str, attempt: str, new_attempt: str, worker: str) -> bool:
         return self._database.write.once(partial(_on_record, image_id, new_attempt), self._take_over, image_id, attempt, new_attempt, worker)
@@ -137,27 +138,12 @@ class SqlUploads:
         held = {"held_image": image_id, "held_attempt": attempt}
         connection.execute(update(image_uploads).where(_HELD).values(failed_reason=reason[:REASON]), held)
 
-    def _abandon(self, connection: Connection, image_id: str, attempt: str, status: str, reason: str) -> bool:
-        noted = connection.execute(_NOTED, {"held_image": image_id, "held_attempt": attempt}).one_or_none()
-        image = _take_off(connection, image_id, attempt)
-        if image is None:
-            return False
-        if image.status in HELD:
-            now = self._clock()
-            forgotten = dict.fromkeys(_LEARNED) if status == QUEUED else {}
-            change(connection, image, HELD, {"status": status, "updated_at": now, **forgotten})
-            if noted is not None:
-                failure = Failure(now, image.status, noted.failed_reason or reason[:REASON], noted.request_id or "")
-                connection.execute(delete(image_failures).where(image_failures.c.image_id == image_id))
-                connection.execute(insert(image_failures).values(from_failure(image_id, failure)))
-        return True
-
     def _last_failure(self, connection: Connection, image_id: str) -> Failure | None:
         row = connection.execute(select(image_failures).where(image_failures.c.image_id == image_id)).mappings().one_or_none()
         return None if row is None else to_failure(row)
 
-    def _leases(self, connection: Connection) -> list[tuple[Upload, bool]]:
-        expired = (image_uploads.c.expires_at <= self._now).label("expired")
+    def _leases(self, connection: Connection, seconds: float) -> list[tuple[Upload, bool]]:
+        expired = (image_uploads.c.expires_at <= self._moment(-seconds)).label("expired")
         rows = connection.execute(select(image_uploads, expired).order_by(image_uploads.c.image_id)).mappings()
         return [(to_upload(row), bool(row["expired"])) for row in rows]
 
@@ -165,6 +151,21 @@ class SqlUploads:
         values = {"attempt": new_attempt, "worker": worker, "expires_at": self._end}
         held = {"held_image": image_id, "held_attempt": attempt}
         return connection.execute(update(image_uploads).where(_HELD).values(values), held).rowcount == 1
+
+
+def _abandon(connection: Connection, image_id: str, attempt: str, status: str, reason: str, now: datetime) -> bool:
+    noted = connection.execute(_NOTED, {"held_image": image_id, "held_attempt": attempt}).one_or_none()
+    image = _take_off(connection, image_id, attempt)
+    if image is None:
+        return False
+    if image.status in HELD:
+        forgotten = dict.fromkeys(_LEARNED) if status == QUEUED else {}
+        change(connection, image, HELD, {"status": status, "updated_at": now, **forgotten})
+        if noted is not None:
+            failure = Failure(now, image.status, noted.failed_reason or reason[:REASON], noted.request_id or "")
+            connection.execute(delete(image_failures).where(image_failures.c.image_id == image_id))
+            connection.execute(insert(image_failures).values(from_failure(image_id, failure)))
+    return True
 
 
 def _growing(image: Image) -> tuple[Measure, ...]:
@@ -200,6 +201,14 @@ def _finished(image_id: str, location: Location, now: datetime, connection: Conn
     if row is None or connection.scalar(select(image_locations.c.id).where(given).limit(1)) is None:
         return None
     return complete(connection, to_image(row))
+
+
+def _abandoned(image_id: str, attempt: str, now: datetime, connection: Connection) -> bool | None:
+    """True where the image, which is held, fell at ``now``; or was deleted before, and the attempt is not on record: nothing tells since when."""
+    if _on_record(image_id, attempt, connection):
+        return None
+    at = connection.execute(select(images.c.updated_at, images.c.deleted).where(images.c.id == image_id)).one_or_none()
+    return True if at is not None and (at.updated_at == now or at.deleted) else None
 
 
 def _reserved(connection: Connection, image_id: str, attempt: str) -> int:

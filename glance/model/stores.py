@@ -10,6 +10,9 @@ from typing import Literal
 #: "foreign": a name that this service gives to nothing.
 Kind = Literal["data", "partial", "foreign"]
 
+#: An id that this service gives, or lets clients give: what else lies in a place was not put there by us.
+GIVEN_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[1-9][0-9]{0,35}"
+
 
 @dataclass(frozen=True, slots=True)
 class StoreTraits:

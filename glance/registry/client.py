@@ -163,8 +163,8 @@ class _Uploads:
     def last_failure(self, image_id: str) -> Failure | None:
         return self._call.for_service(operations.UPLOADS_LAST_FAILURE, image_id=image_id)
 
-    def leases(self) -> Sequence[tuple[Upload, bool]]:
-        return self._call.for_service(operations.UPLOADS_LEASES)
+    def leases(self, seconds: float = 0.0) -> Sequence[tuple[Upload, bool]]:
+        return self._call.for_service(operations.UPLOADS_LEASES, seconds=seconds)
 
     def take_over(self, image_id: str, attempt: str, new_attempt: str, worker: str) -> bool:
         return self._call.for_service(operations.UPLOADS_TAKE_OVER, image_id=image_id, attempt=attempt, new_attempt=new_attempt, worker=worker)

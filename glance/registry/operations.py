@@ -151,7 +151,16 @@ UPLOADS_LAST_FAILURE = Operation(
     repeatable=True,
     for_caller=False,
 )
-UPLOADS_LEASES = Operation("uploads", "leases", "GET", "/uploads", (), Slot("uploads", listing(_LEASE)), repeatable=True, for_caller=False)
+UPLOADS_LEASES = Operation(
+    "uploads",
+    "leases",
+    "GET",
+    "/uploads",
+    (Slot("seconds", NUMBER, default=0.0),),
+    Slot("uploads", listing(_LEASE)),
+    repeatable=True,
+    for_caller=False,
+)
 UPLOADS_TAKE_OVER = Operation(
     "uploads",
     "take_over",

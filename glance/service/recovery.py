@@ -18,6 +18,10 @@ from glance.service.erasing import erase_condemned
 
 LOG = logging.getLogger(__name__)
 
+#: Seconds. Where recovery runs, no lease is over for so long: so the service was down, or the database is an older copy. Uploads that ran when that
+#: was made may have been acknowledged since: what they stored may be all that there is of an image.
+_LONG_OVER = 3600.0
+
 
 def recover(
     services: Services,
@@ -37,9 +41,11 @@ def recover(
     if scrub_time is not None:
         services.registry.locations.condemn(scrub_time)
     repaired = 0
-    for upload, expired in services.registry.uploads.leases():
-        if (expired or is_dead(upload.worker)) and may_go_on():
-            repaired += _reclaim(services, upload)
+    dead = [upload for upload, expired in services.registry.uploads.leases() if expired or is_dead(upload.worker)]
+    kept = {upload.attempt for upload, expired in services.registry.uploads.leases(_LONG_OVER) if expired} if dead else frozenset[str]()
+    for upload in dead:
+        if may_go_on():
+            repaired += _reclaim(services, upload, erases=upload.attempt not in kept)
 
     def erase(condemned: tuple[str, Location]) -> bool:
         return may_go_on() and erase_condemned(services, *condemned)
@@ -69,8 +75,8 @@ def _discard(services: Services, upload: Upload) -> None:
             store.discard(_for_owner(services, upload.image_id), upload.image_id)
 
 
-def _reclaim(services: Services, upload: Upload) -> bool:
-    """Ends a dead upload: claims it, erases its data, and lets the image fall to the status that its API promises.
+def _reclaim(services: Services, upload: Upload, *, erases: bool) -> bool:
+    """Ends a dead upload: claims it, erases its data or leaves them to ``sweep``, and lets the image fall to the status that its API promises.
 
     The claim is held as long as that takes: what is erased must not be the data of a next upload.
     """
@@ -79,7 +85,8 @@ def _reclaim(services: Services, upload: Upload) -> bool:
         return False
     try:
         with services.leases.held(claim):
-            _discard(services, upload)
+            if erases:
+                _discard(services, upload)
     except errors.GlanceError as error:
         LOG.warning("What upload %s of image %s left cannot be erased yet: %s", upload.attempt, upload.image_id, error.code)
         return False
@@ -87,4 +94,6 @@ def _reclaim(services: Services, upload: Upload) -> bool:
     if services.tallies is not None:
         services.tallies.count(metrics.LEASES_EXPIRED.name)
     LOG.info("Upload %s of image %s had died; the image is %s", upload.attempt, upload.image_id, upload.on_failure)
+    if not erases:
+        LOG.warning("The upload of image %s ended long ago: nothing of it is erased. Is this an older copy of the database?", upload.image_id)
     return True

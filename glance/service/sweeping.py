@@ -1,9 +1,8 @@
 """What lies in stores and belongs to no image: parts of uploads that died unseen, and data that no record names.
 
-Nothing that an image needs is erased. An upload is on record before its first byte is stored, and stays there until its location is, or its data are
-gone; so what was found first, and is named by no record afterwards, is nobody's. All that is near an upload on record is left to recovery. What
-the records of another service may name cannot be known: therefore nothing goes that has changed lately, and complete data only where the operator
-says that nobody else keeps images there.
+Nothing that an image needs is erased (``orphans``). All that is near an upload on record is left to recovery. What the records of another service
+may name cannot be known: therefore nothing goes that has changed lately, and complete data only where the operator says that nobody else keeps
+images there.
 """
 
 from __future__ import annotations
@@ -11,18 +10,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import islice
 
 from glance import errors
-from glance.context import unauthenticated
 from glance.interfaces import Listed, Store
 from glance.model import metrics
-from glance.model.image import Location, Standing
-from glance.model.status import DELETED
 from glance.model.stores import Found
 from glance.service import Services, failures
+from glance.service.orphans import Orphans, is_of_our_time, pages
 
 LOG = logging.getLogger(__name__)
 
@@ -59,6 +55,7 @@ class _Sweep:
         self._may_go_on = may_go_on
         self._store = store
         self._place = place
+        self._orphans = Orphans(services, store)
         self._erased = self._left = 0
 
     @cached_property
@@ -68,9 +65,9 @@ class _Sweep:
 
     def run(self) -> int:
         try:
-            found = self._old()
-            while self._may_go_on() and (page := list(islice(found, _PAGE))):
-                self._erase(self._orphans(page))
+            old = pages(self._services, self._old(), _PAGE)
+            while self._may_go_on() and (page := next(old, None)):
+                self._erase(self._orphans.among(page))
         except (errors.StoreUnavailable, errors.StoreWriteDenied, errors.StorageFull) as error:
             failures.note(self._services, self._store.name, "delete", error)
             LOG.warning("What no image needs in store '%s' cannot be erased yet: %s", self._store.name, error.code)
@@ -88,47 +85,11 @@ class _Sweep:
                 if found.modified < before:
                     yield found
 
-    def _orphans(self, page: Sequence[Found]) -> list[Found]:
-        locations = self._services.registry.locations
-        standings = locations.named([found.image_id for found in page if found.image_id])
-        orphans = [found for found in page if self._is_orphan(found, standings.get(found.image_id))]
-        named = [found.location_url for found in orphans if found.location_url is not None]
-        claimed = locations.claimed(named) if named else ()
-        return [found for found in orphans if found.location_url not in claimed]
-
-    def _is_orphan(self, found: Found, standing: Standing | None) -> bool:
-        if standing is None:
-            return True
-        if standing.uploading:
-            return False
-        kept = [one for one in standing.locations if one.status != DELETED]
-        if found.kind == "data" and not all(self._lies_elsewhere(one, found) for one in kept):
-            return False
-        return all(self._is_there(one) for one in kept)
-
-    def _is_of_our_time(self, found: Found) -> bool:
-        """Whether the database has changed since data did. Else it may be a new one, or an older copy, and know nothing of their image."""
-        return self._newest is not None and found.modified is not None and found.modified <= self._newest.replace(tzinfo=UTC)
-
-    def _lies_elsewhere(self, location: Location, found: Found) -> bool:
-        """Whether the data at a location are certainly not what was found: another place knows them, and this one does not."""
-        stores = self._services.stores
-        others = [*(stores.get(name) for name in stores.names), stores.staging]
-        return not (self._store.recognizes(location) or found.may_be_at(location.url)) and any(one.recognizes(location) for one in others)
-
-    def _is_there(self, location: Location) -> bool:
-        """Whether an image has its data where its record says, for all that is known. If not, what was found may be all that is left of them."""
-        try:
-            self._services.stores.of(location).size(unauthenticated(), location)
-        except errors.GlanceError:
-            return False
-        return not location.damaged
-
     def _erase(self, orphans: Sequence[Found]) -> None:
         for found in orphans:
-            if found.kind == "data" and not (self._erases_data and self._is_of_our_time(found)):
+            if found.kind == "data" and not (self._erases_data and is_of_our_time(found, self._newest)):
                 self._left += 1
-            elif self._may_go_on() and self._orphans([found]) and self._place.remove(found):  # asked once more: an upload may have begun
+            elif self._may_go_on() and self._orphans.among([found]) and self._place.remove(found):  # asked once more: an upload may have begun
                 self._erased += 1
                 LOG.info("Erased from store '%s', where no image needs it: %s (%s)", self._store.name, found.name, found.kind)
                 if self._services.tallies is not None:

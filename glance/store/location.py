@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 
 #: An id that is used as a name: nothing in it means more to a file system, a URL, or a server.
 IMAGE_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
-#: An id that this service gives, or lets clients give: what else lies in a place was not put there by us.
-GIVEN_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[1-9][0-9]{0,35}"
 _FORM = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/]*)(?P<path>/.*)?")
 
 

@@ -192,6 +192,30 @@ def test_create_when_it_waits_for_the_purge_of_its_id_then_is_refused(engine: En
     assert outcome == ["refused"]
 
 
+def test_update_when_rows_that_come_back_are_about_to_be_purged_then_they_stay(engine: Engine, registry: Registry, clock: Clock) -> None:
+    """The update has seen the rows, and not yet written them, when the purge would remove them."""
+    image = create_active(registry, **FULL)
+    registry.images.update(ALICE, image.id, ImageChanges(properties={}, purge=True, tags=frozenset()))
+    other, purges = apart(engine), list[threading.Thread]()
+
+    def purge_meanwhile(*call: Any) -> None:
+        if not purges and call[2].startswith("UPDATE image_properties"):
+            purges.append(threading.Thread(target=purge, args=(other, clock.now, None)))
+            purges[0].start()
+            purges[0].join(0.5)  # it waits; where it has not begun yet, it finds nothing any more
+
+    event.listen(engine, "before_cursor_execute", purge_meanwhile)
+    try:
+        registry.images.update(ALICE, image.id, ImageChanges(properties=FULL["properties"], tags=frozenset(FULL["tags"])))
+    finally:
+        event.remove(engine, "before_cursor_execute", purge_meanwhile)
+        for one in purges:
+            one.join(60)
+        other.dispose()
+    kept = registry.images.get(ALICE, image.id)
+    assert (len(purges), kept.properties, kept.tags) == (1, FULL["properties"], FULL["tags"])
+
+
 def test_create_when_the_largest_integer_id_was_purged_then_counts_on(engine: Engine, clock: Clock) -> None:
     registry = SqlRegistry(engine, clock=clock, image_id_format="integer")
     assert [create(registry).id for _ in range(2)] == ["1", "2"]

@@ -15,11 +15,11 @@ from glance.db.registry import SqlRegistry
 from glance.db.steps import utc_now
 from glance.db.transactions import Database, Transactions
 from glance.interfaces import Registry
-from glance.model.image import Image, ImageQuery
+from glance.model.image import Image, ImageChanges, ImageQuery, Location, LocationChange
 from glance.model.query import IdFormat
 from glance.testing.registry_contract import Advance, Clock, RegistryContract
 from glance.testing.registry_rules.lists import ListRules
-from glance.testing.registry_rules.scene import ADMIN, Scene, start
+from glance.testing.registry_rules.scene import ADMIN, ALICE, Scene, create_active, start
 from glance.testing.registry_rules.visibility import VisibleListRules
 from glance.testing.servers import wait_until
 from tests.databases import KINDS, moments
@@ -87,6 +87,52 @@ class TestLateCommits:
         database.write = Transactions(LateCommit(engine))
         made = SqlImages(database, id_format, utc_now, FEW, None).create(ADMIN, Image(""))
         assert SqlRegistry(engine).images.list(ADMIN, ImageQuery(scope="everything")) == [made]
+
+
+def lose_answer(engine: Engine) -> None:
+    """To the next COMMIT, which is carried out."""
+
+    def commit(connection: Connection) -> None:
+        connection.connection.commit()
+        raise OperationalError("COMMIT", {}, Exception("no answer"), connection_invalidated=True)
+
+    event.listen(engine, "commit", commit, once=True)
+
+
+@pytest.mark.parametrize("database_kind", KINDS, scope="session")
+class TestUnansweredCommits:
+    """What may be done once only says that it was done."""
+
+    def test_abandon_when_its_commit_is_not_answered_then_true(self, engine: Engine) -> None:
+        registry = SqlRegistry(engine)
+        upload, deleted = start(registry), start(registry)
+        registry.images.delete(ALICE, deleted.image_id)
+        for one in (upload, deleted):
+            lose_answer(engine)
+            assert registry.uploads.abandon(one.image_id, one.attempt, "queued", "why")
+            assert not registry.uploads.abandon(one.image_id, one.attempt, "queued", "why")
+        assert [registry.images.get(ADMIN, one.image_id).status for one in (upload, deleted)] == ["queued", "deleted"]
+
+    def test_relocate_when_its_commit_is_not_answered_then_true(self, engine: Engine) -> None:
+        registry = SqlRegistry(engine)
+        image = create_active(registry)
+        [location] = image.locations
+        new = Location("file:///new", "other")
+        lose_answer(engine)
+        assert registry.audits.relocate(location.id or 0, location.url, new)
+        assert not registry.audits.relocate(location.id or 0, location.url, new)
+        assert [(one.url, one.store) for one in registry.images.get(ALICE, image.id).locations] == [("file:///new", "other")]
+
+    def test_forget_when_its_commit_is_not_answered_then_true(self, engine: Engine) -> None:
+        registry = SqlRegistry(engine)
+        image = create_active(registry)
+        [location] = image.locations
+        change = LocationChange(before=frozenset({location.id or 0}), after=(location, Location(location.url, "file")))
+        _first, second = registry.images.update(ALICE, image.id, ImageChanges(locations=change)).locations
+        lose_answer(engine)
+        assert registry.audits.forget(second.id or 0)
+        assert not registry.audits.forget(second.id or 0)
+        assert registry.images.get(ALICE, image.id).locations == (location,)
 
 
 @pytest.mark.parametrize("database_kind", KINDS, scope="session")

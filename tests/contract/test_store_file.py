@@ -485,6 +485,26 @@ def test_delete_and_discard_at_the_same_time_do_not_hinder_each_other(store, dat
     assert names(datadir) == []
 
 
+def test_contents_when_descriptors_run_out_on_the_way_then_none_stays_open(store, datadir):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    last = max(map(int, os.listdir("/proc/self/fd")))
+    taken = [os.open("/dev/null", os.O_RDONLY)]  # no number below the last one is free
+    while taken[-1] < last:
+        taken.append(os.open("/dev/null", os.O_RDONLY))
+    before = len(os.listdir("/proc/self/fd"))
+    try:
+        for free in (1, 2):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (taken[-1] + 1 + free, limits[1]))
+            with pytest.raises(errors.StoreUnavailable):
+                list(store.contents())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        after = len(os.listdir("/proc/self/fd"))
+        for fd in taken:
+            os.close(fd)
+    assert after == before
+
+
 def test_add_when_chunks_raise_a_disk_error_of_their_own_passes_it_on(store, datadir):
     def breaking():
         yield b"a"

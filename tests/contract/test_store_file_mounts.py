@@ -174,3 +174,30 @@ def test_note_of_a_mount_when_a_link_lies_in_its_place_then_follows_it_nowhere(t
     assert mounts.remember(tmp_path / "share")
     assert not target.exists()
     assert os.path.lexists(mounts.note_of(tmp_path / "share"))
+
+
+@pytest.mark.parametrize("other", ["staging", "cold"])
+def test_make_when_two_stores_reach_one_directory_by_two_mounts_then_refused(tmp_path: Path, other: str) -> None:
+    script = """
+from glance.config import programs, stores
+site = Path(sys.argv[1])
+for name in ("fast", "cold", "staging"):
+    (site / name).mkdir(mode=0o750)
+subprocess.run(["mount", "--bind", site / "fast", site / sys.argv[2]], check=True)
+(site / "glance-api.conf").write_text(f'''
+[DEFAULT]
+enabled_backends = fast:file, cold:file
+[glance_store]
+default_backend = fast
+[fast]
+filesystem_store_datadir = {site}/fast
+[os_glance_staging_store]
+filesystem_store_datadir = {site}/staging
+[cold]
+filesystem_store_datadir = {site}/cold
+''')
+(site / "glance-api.conf").chmod(0o640)
+tell(outcome(stores.make, programs.load(programs.API, ["--config-file", str(site / "glance-api.conf")]).conf))
+"""
+    [refused] = namespaces.run(script, tmp_path, other)
+    assert "would both keep data in" in refused

@@ -75,7 +75,8 @@ class Careless:
         return [one for one in check(history, self.engine, self.place) if one.image_id in history.pasts()]
 
     def expire_leases(self) -> None:
-        self.execute("UPDATE image_uploads SET expires_at = '2011-02-03 04:05:06.000000'")
+        """As if they had ended just now."""
+        self.execute("UPDATE image_uploads SET expires_at = strftime('%Y-%m-%d %H:%M:%f000', 'now')")
 
     def recovers(self) -> bool:
         self.expire_leases()

@@ -85,7 +85,11 @@ class Litter:
         return found
 
     def await_gone(self, *ids: str) -> None:
-        wait_until(lambda: not any(one in name for name in self._scene.place.held() for one in ids), "the sweep", PATIENCE)
+        def gone() -> bool:
+            new_image(self._scene.glance)  # what is newer than the last change of the database stays
+            return not any(one in name for name in self._scene.place.held() for one in ids)
+
+        wait_until(gone, "the sweep", PATIENCE)
 
 
 def slow_uploads(scene: Scene, litter: Litter, count: int) -> Kept:

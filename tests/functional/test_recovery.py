@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -18,6 +20,8 @@ from glance.service.reasons import INTERRUPTED
 from glance.testing.servers import Glance, Service, wait_until
 
 Values = Mapping[str, object]
+
+OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
 
 #: Long enough that nobody loses it on a busy machine, short enough to wait for.
 LEASE = 10
@@ -156,3 +160,40 @@ def test_recovery_when_the_one_that_does_it_is_frozen_then_another_one_does_and_
         site.first.kill()
     check_queued_again(site.second, image_id, site.first.images)
     assert site.worker("duties") == successor
+
+
+def copy(source: Path, target: Path) -> None:
+    """A copy of a database, which may be in use."""
+    with contextlib.closing(sqlite3.connect(source)) as read, contextlib.closing(sqlite3.connect(target)) as written:
+        read.backup(written)
+
+
+def put_back(glance: Glance, database: Path) -> None:
+    """Another database in the place of that of a service which does not run."""
+    for side in ("-wal", "-shm"):
+        glance.database.with_name(glance.database.name + side).unlink(missing_ok=True)
+    shutil.copyfile(database, glance.database)
+
+
+def test_upload_that_ended_after_the_database_was_copied_when_the_copy_is_put_back_then_its_data_stay(site: Site) -> None:
+    glance, (before, after) = site.first, (site.first.directory / name for name in ("before.sqlite", "after.sqlite"))
+    glance.start()
+    image_id = new(glance)
+    with half_sent(glance, put(image_id), image_id) as connection:
+        copy(glance.database, before)
+        connection.sendall(bytes(100_000))
+        assert connection.recv(64).startswith(b"HTTP/1.1 204")
+    glance.stop()
+    copy(glance.database, after)
+
+    with contextlib.closing(sqlite3.connect(before)) as database, database:
+        [statement] = re.findall(r"^ +(UPDATE image_uploads .*);$", OPERATING.read_text(), re.MULTILINE)
+        assert database.execute(statement).rowcount == 1
+    put_back(glance, before)
+    glance.start()
+    wait_until(lambda: show(glance, image_id)["status"] == "queued", "recovery")
+    glance.stop()
+
+    put_back(glance, after)
+    glance.start()
+    assert glance.request("GET", f"/v2/images/{image_id}/file").body == bytes(200_000)

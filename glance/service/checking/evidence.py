@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from glance import errors
 from glance.context import RequestContext, unauthenticated
@@ -19,6 +21,9 @@ from glance.stream import Count, Digest, Watcher, flow
 
 #: How long nothing is erased that no row names: an older copy of the database may have been restored, and a newer one may still be.
 GRACE = timedelta(hours=24)
+
+#: Things in a row that cannot be looked at, until their store counts as one that cannot be asked.
+SEVERAL = 5
 
 MIB = 1 << 20
 
@@ -86,6 +91,12 @@ class Evidence:
         self._services = services
         self._pace = _Pace(options.rate, figures)
         self._away: set[str] = set()
+        self._unanswered: Counter[str] = Counter()
+
+    @cached_property
+    def twins(self) -> set[tuple[str, str]]:
+        """(URL, image id) of locations whose URL others have, too; asked for once."""
+        return {(location.url, image_id) for image_id, location in self._services.registry.audits.twins()}
 
     def store_of(self, location: Location) -> Store:
         """Raises StoreUnknown."""
@@ -94,7 +105,22 @@ class Evidence:
     def is_wanted(self, location: Location) -> bool:
         """Whether the check is about that location: its store is chosen, or claimed by it, and can still be asked."""
         name = copies.store_name(self._services.stores, location)
-        return name not in self._away and self.options.store in {None, name, location.store}
+        return self.is_asked(name) and self.options.store in {None, name, location.store}
+
+    def is_asked(self, store: str) -> bool:
+        """Whether nobody has put a store aside."""
+        return store not in self._away
+
+    def answered(self, store: str) -> None:
+        """Something there was looked at."""
+        del self._unanswered[store]
+
+    def unanswered(self, store: str, image_id: str, error: errors.GlanceError) -> Suspicion:
+        """What is told of something that could not be looked at. Where that happens several times in a row it is the store that cannot be asked."""
+        self._unanswered[store] += 1
+        if self._unanswered[store] == SEVERAL:
+            return self.put_aside(store, error)
+        return Suspicion(Kind.UNCHECKED, store, image_id, f"{error.message} It was not checked.")
 
     def put_aside(self, store: str, error: errors.GlanceError) -> Suspicion:
         """What is told of a store that cannot be asked; it is left alone from now on."""

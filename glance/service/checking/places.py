@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 
 from glance import errors
 from glance.context import unauthenticated
@@ -12,9 +12,10 @@ from glance.interfaces import Listed, Store
 from glance.model.checks import Kind
 from glance.model.image import Image, Location, Standing
 from glance.model.status import COMPLETE, DELETED
-from glance.model.stores import Found
+from glance.model.stores import GIVEN_ID, Found
 from glance.service import Services
 from glance.service.checking.evidence import Evidence, Suspicion
+from glance.service.orphans import Orphans, pages
 
 #: Things that the registry is asked about at a time.
 PAGE = 500
@@ -28,7 +29,7 @@ def walk_place(services: Services, evidence: Evidence, store: Store, listed: Lis
     place = _Place(services, evidence, store)
     partial: list[Found] = []
     try:
-        for page in _pages(_chosen(listed.contents(), evidence.options.since)):
+        for page in pages(services, _chosen(listed.contents(), evidence.options.since), PAGE):
             evidence.figures.objects += len(page)
             kinds: dict[str, list[Found]] = {"data": [], "partial": [], "foreign": []}
             for found in page:
@@ -36,6 +37,8 @@ def walk_place(services: Services, evidence: Evidence, store: Store, listed: Lis
             partial += place.abandoned(kinds["partial"])
             yield from place.foreign(kinds["foreign"])
             yield from place.data(kinds["data"])
+            if not evidence.is_asked(store.name):
+                return
         if partial:
             yield from place.still_there(listed, partial)
     except (errors.StoreUnavailable, errors.StoreWriteDenied) as error:
@@ -58,6 +61,7 @@ class _Place:
         self._services = services
         self._evidence = evidence
         self._store = store
+        self._orphans = Orphans(services, store)
 
     # What uploads left
 
@@ -69,16 +73,16 @@ class _Place:
     def still_there(self, listed: Listed, partial: Sequence[Found]) -> Iterator[Suspicion]:
         """Those that are there when all is listed again: the uploads of the others have ended meanwhile."""
         names = {found.name for found in partial}
-        for page in _pages(found for found in listed.contents() if found.kind == "partial" and found.name in names):
+        for page in pages(self._services, (found for found in listed.contents() if found.kind == "partial" and found.name in names), PAGE):
             for found in self.abandoned(page):
                 yield self._suspicion(Kind.TEMPORARY, found, "No upload is on record that would go on with it.")
 
     # What this service did not name
 
     def foreign(self, things: Sequence[Found]) -> Iterator[Suspicion]:
-        standings = self._named(_last(found.name).lower() for found in things)
+        standings = self._named(map(_meant, things))
         for found in things:
-            image_id = _last(found.name).lower()
+            image_id = _meant(found)
             image = self._complete(image_id) if image_id in standings else None
             if image is None or any(_last(location.url) == _last(found.name) for location in image.active_locations):
                 yield self._suspicion(Kind.FOREIGN, found, "This service gives nothing such a name.")
@@ -106,9 +110,17 @@ class _Place:
                 named.append((found, location))
         claimed = self._registry.locations.claimed([found.location_url or "" for found in unnamed]) if unnamed else frozenset()
         for found in unnamed:
-            if found.location_url not in claimed:
-                yield from self._unnamed(found, standings.get(found.image_id))
+            if found.location_url not in claimed and self._evidence.is_asked(self._store.name):
+                yield from self._looked_at(found, standings.get(found.image_id))
         yield from self._newer(named)
+
+    def _looked_at(self, found: Found, standing: Standing | None) -> Iterator[Suspicion]:
+        try:
+            yield from self._unnamed(found, standing)
+        except (errors.StoreUnavailable, errors.StoreWriteDenied) as error:
+            yield self._evidence.unanswered(self._store.name, found.image_id, error)
+        else:
+            self._evidence.answered(self._store.name)
 
     def _unnamed(self, found: Found, standing: Standing | None) -> Iterator[Suspicion]:
         if standing is None:
@@ -129,9 +141,10 @@ class _Place:
         location = None if image is None else next((one for one in image.active_locations if one.owned and self._is_away(image, one)), None)
         if image is not None and location is not None and self._size(found) == image.size:
             return Suspicion(Kind.MOVED, self._store.name, image.id, "The data of the image lie here now.", image, location, found)
-        if any(self._is_here(one) or found.may_be_at(one.url) for one in standing.locations if one.status != DELETED):
+        kept = [one for one in standing.locations if one.status != DELETED]
+        if not all(self._orphans.lies_elsewhere(one, found) for one in kept):
             return None  # it may well be the same, in another spelling of former days
-        return self._suspicion(Kind.ORPHAN, found, "The image has no data." if image is None else "The image has its data elsewhere.")
+        return self._suspicion(Kind.ORPHAN, found, "The image has its data elsewhere." if kept else "The image has no data.")
 
     def _newer(self, named: Sequence[tuple[Found, Location]]) -> Iterator[Suspicion]:
         """Data that were written, or written anew, after their location was recorded: not by this service."""
@@ -167,13 +180,6 @@ class _Place:
             return False  # the row will tell
         return fault is not None and fault.away
 
-    def _is_here(self, location: Location) -> bool:
-        """Whether a location lies in this store, or in its place, which another store may share."""
-        try:
-            return self._evidence.store_of(location) is self._store or self._store.recognizes(location)
-        except errors.StoreUnknown:
-            return False
-
     def _is_there(self, found: Found) -> bool:
         try:
             self._size(found, again=True)
@@ -206,13 +212,13 @@ def _last(name: str) -> str:
     return name.rpartition("/")[2]
 
 
+def _meant(found: Found) -> str:
+    """The id of an image that a foreign name spells in another way, "" where it spells none."""
+    name = _last(found.name).lower()
+    return name if re.fullmatch(GIVEN_ID, name) else ""
+
+
 def _chosen(contents: Iterable[Found], since: datetime | None) -> Iterator[Found]:
     for found in contents:
         if since is None or found.modified is None or found.modified >= since.replace(tzinfo=UTC):
             yield found
-
-
-def _pages(contents: Iterable[Found]) -> Iterator[list[Found]]:
-    remaining = iter(contents)
-    while page := list(islice(remaining, PAGE)):
-        yield page

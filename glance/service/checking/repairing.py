@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from datetime import UTC
 
 from glance import errors
 from glance.context import unauthenticated
@@ -17,7 +16,7 @@ from glance.model.status import COMPLETE
 from glance.model.stores import Found
 from glance.service import Services, copies
 from glance.service.checking.evidence import Evidence, Suspicion, digests_of, for_owner
-from glance.service.checking.places import is_on_record
+from glance.service.orphans import Orphans, is_of_our_time
 
 LOG = logging.getLogger(__name__)
 
@@ -73,7 +72,7 @@ class Repair:
         store = self._evidence.store_of(location)
         if not store.writable:
             return False, f"The store is never written{self._marked(image, location)}."
-        if any(image_id != image.id for image_id, twin in self._registry.audits.twins() if twin.url == location.url):
+        if any(url == location.url and image_id != image.id for url, image_id in self._evidence.twins):
             return False, "Another image names the same data."
         if suspicion.kind is not Kind.MISSING:
             store.delete(for_owner(image), location)
@@ -183,34 +182,25 @@ class Repair:
         """Why something must stay, "" where nothing speaks for it."""
         if self._is_young(found, store):
             return f"It stays: it is not known to be older than {self._evidence.options.grace.total_seconds() / 3600:g} hours."
-        newest = self._evidence.newest
-        if newest is None or found.modified is None or found.modified > newest.replace(tzinfo=UTC):
+        if not is_of_our_time(found, self._evidence.newest):
             return "It stays: it is newer than all that the database knows. Is this an older copy of the database?"
-        if is_on_record(self._services, found):
-            return "It stays: it is on record now."
-        return self._last_data(found)
+        if not Orphans(self._services, store).among([found]):
+            return "It stays: it is on record now, or its image has not all its data elsewhere."
+        if found.kind == "data" and not self._has_good_data(found.image_id):
+            return "It stays: it may be the last data of its image."
+        return ""
 
     def _is_young(self, found: Found, store: Store) -> bool:
         """By the clock of the place."""
         return not isinstance(store, Listed) or found.modified is None or store.now() - found.modified < self._evidence.options.grace
 
-    def _last_data(self, found: Found) -> str:
-        """Of an image that is not deleted other data must be right; where only the rest of an upload goes, all must be there."""
-        if not found.image_id:
-            return ""
+    def _has_good_data(self, image_id: str) -> bool:
+        """Whether data of an image were read and are right; true where it needs none."""
         try:
-            image = self._registry.images.get(unauthenticated(), found.image_id)
+            image = self._registry.images.get(unauthenticated(), image_id)
         except errors.ImageNotFound:
-            return ""
-        if image.status not in COMPLETE:
-            return ""
-        if found.kind == "partial":
-            safe = all(self._evidence.fault(image, location, read=False) is None for location in image.active_locations)
-        else:
-            safe = any(self._is_good(image, location) for location in image.active_locations)
-        if safe:
-            return ""
-        return "It stays: it may be the last data of its image."
+            return True
+        return image.status not in COMPLETE or any(self._is_good(image, location) for location in image.active_locations)
 
     def _place_of(self, suspicion: Suspicion) -> Location:
         url = suspicion.found.location_url if suspicion.found is not None else None

@@ -47,10 +47,11 @@ def _looked_at(services: Services, evidence: Evidence, image: Image, location: L
     try:
         fault = _confirmed(services, evidence, image, location)
     except (errors.StoreUnavailable, errors.StoreWriteDenied) as error:
-        yield evidence.put_aside(store, error)
+        yield evidence.unanswered(store, image.id, error)
     except errors.SourceRefused:
         yield Suspicion(Kind.UNCHECKED, store, image.id, "The location is one that its store does not read.")
     else:
+        evidence.answered(store)
         if fault is not None:
             yield Suspicion(fault.kind, store, image.id, fault.detail, image, location)
 

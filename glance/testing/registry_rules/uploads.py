@@ -230,6 +230,14 @@ class UploadRules(Scene):
         advance(LEASE)
         assert {expired for _upload, expired in registry.uploads.leases()} == {True}
 
+    def test_leases_when_asked_for_those_that_ran_out_long_ago_tells_them(self, registry: Registry, advance: Advance) -> None:
+        old = start(registry)
+        advance(LEASE)
+        new = start(registry)
+        advance(LEASE)
+        for seconds, expired in ((0, {old, new}), (LEASE, {old}), (LEASE + 1, set())):
+            assert {upload for upload, over in registry.uploads.leases(seconds) if over} == expired
+
     def test_renew_when_nothing_is_given_does_nothing(self, registry: Registry) -> None:
         registry.uploads.renew([])
         assert list(registry.uploads.leases()) == []

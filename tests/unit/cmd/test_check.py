@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import pty
 import re
@@ -62,6 +64,32 @@ def test_check_when_it_cannot_begin_then_exit_status_2(run: Manage, conf: str) -
     for words in (["--config-file", f"{conf}.none", "check"], ["--config-file", conf, "check", "--store", "cold"]):
         status, output, error = run(*words)
         assert (status, output, error[:7]) == (check.UNCHECKED, "", "ERROR: ")
+
+
+def test_check_when_there_is_no_database_or_not_one_that_fits_then_makes_none(run: Manage, conf: str) -> None:
+    database = Path(conf).parent / "glance.sqlite"
+    for side in Path(conf).parent.glob("*.sqlite*"):
+        side.unlink()
+    status, output, error = run("--config-file", conf, "check", "--repair")
+    assert (status, output, database.exists()) == (check.UNCHECKED, "", False)
+    assert "cannot be used: unable to open database file" in error.replace("(sqlite3.OperationalError) ", "")
+    database.touch(mode=0o640)
+    status, output, error = run("--config-file", conf, "check", "--repair")
+    assert (status, output) == (check.UNCHECKED, "")
+    assert "run glance-manage db_sync" in error
+
+
+def test_check_when_a_directory_is_not_there_then_makes_none(run: Manage, conf: str) -> None:
+    images = Path(conf).parent / "images"
+    images.rmdir()
+    status, output, error = run("--config-file", conf, "check")
+    assert (status, output, images.exists()) == (check.UNCHECKED, "", False)
+    assert f"The directory {images} does not exist" in error
+
+
+def test_check_when_its_output_goes_nowhere_then_exit_status_2(run: Manage, conf: str) -> None:
+    with io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True) as full, contextlib.redirect_stdout(full):
+        assert run("--config-file", conf, "check")[0] == check.UNCHECKED
 
 
 def test_check_on_a_terminal_then_draws_how_far_it_is_where_errors_go(conf: str) -> None:

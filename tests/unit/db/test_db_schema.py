@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,8 @@ def test_schema_when_its_version_is_unknown_then_nothing_works(engine: Engine, l
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'pike01'")
         connection.exec_driver_sql(left)
-    for work in (migrate.sync, migrate.check, migrate.due):
+    phases = [partial(migrate.run, phase=phase) for phase in PHASES]
+    for work in (migrate.sync, migrate.check, migrate.due, *phases):
         with pytest.raises(errors.ConfigurationError, match="pike01"):
             work(engine)
     with pytest.raises(errors.SchemaOutdated):

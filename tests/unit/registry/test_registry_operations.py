@@ -65,7 +65,7 @@ CALLS = [
     ("uploads", "abandon", (IMAGE.id, "attempt", "killed", "Größer."), {}, True),
     ("uploads", "last_failure", (IMAGE.id,), {}, Failure(datetime(2012, 5, 6, 7, 8, 9, 10), "saving", "Größer.", "req-1")),
     ("uploads", "last_failure", (IMAGE.id,), {}, None),
-    ("uploads", "leases", (), {}, [(UPLOAD, True), (UPLOAD, False)]),
+    ("uploads", "leases", (3600.0,), {}, [(UPLOAD, True), (UPLOAD, False)]),
     ("uploads", "take_over", (IMAGE.id, "attempt", "fresh", "host/boot/1/2"), {}, False),
     ("locations", "condemn", (0.5,), {}, None),
     ("locations", "condemned", (), {}, [(IMAGE.id, IMAGE.locations[1])]),

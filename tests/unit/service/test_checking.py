@@ -19,6 +19,7 @@ from glance.model.image import Image, ImageChanges, Location, LocationChange
 from glance.model.stores import Found
 from glance.service import Services
 from glance.service.checking import Options, check
+from glance.service.checking.evidence import SEVERAL
 from glance.service.uploading import Uploading
 from glance.store.drivers.file import FileStoreSettings
 from glance.store.drivers.memory import MemoryStore
@@ -32,19 +33,20 @@ NOW = timedelta()
 
 
 class Shelf(MemoryStore):
-    """``memory`` has URLs of its own in each store; ``away``: it cannot be asked; ``partial`` lie there beside the data."""
+    """``memory`` has URLs of its own in each store; ``away``: it cannot be asked; ``sealed``: about these; ``partial`` lie there beside the data."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.schemes = (name,)
         self.away = False
+        self.sealed: set[str] = set()
         self.partial: list[Found] = []
 
     def add(self, ctx, image_id, chunks, size):
         return replace(super().add(ctx, image_id, chunks, size), url=f"{self.name}://{image_id}")
 
     def size(self, ctx, location):
-        if self.away:
+        if self.away or self._id(location) in self.sealed:
             raise errors.StoreUnavailable(store=self.name)
         return super().size(ctx, location)
 
@@ -163,6 +165,35 @@ def test_check_when_a_store_is_away_then_tells_it_once_and_goes_on_with_the_othe
     assert (figures.unchecked, figures.left) == (1, 1)
 
 
+def test_check_when_one_thing_cannot_be_looked_at_then_only_that_is_unchecked(services: Services, first: Shelf) -> None:
+    images = sorted(stored(services).id for _ in range(3))
+    orphans = sorted(first.put(str(uuid.uuid4())) for _ in range(2))
+    first.sealed = {images[0], orphans[0]}
+    first.discard(ALICE, images[2])
+    figures = Figures()
+    assert sorted(told(found(services, figures))) == sorted(
+        [
+            (Kind.UNCHECKED, orphans[0], "found"),
+            (Kind.ORPHAN, orphans[1], "found"),
+            (Kind.UNCHECKED, images[0], "found"),
+            (Kind.MISSING, images[2], "found"),
+        ]
+    )
+    assert figures.unchecked == 2
+
+
+def test_check_when_several_things_in_a_row_cannot_be_looked_at_then_the_store_is_left_alone(services: Services, first: Shelf) -> None:
+    images = sorted(stored(services).id for _ in range(SEVERAL + 2))
+    first.sealed = set(images[:SEVERAL])
+    figures = Figures()
+    findings = found(services, figures)
+    assert [(finding.kind, finding.image_id) for finding in findings] == [
+        *((Kind.UNCHECKED, one) for one in images[: SEVERAL - 1]),
+        (Kind.UNCHECKED, ""),
+    ]
+    assert figures.locations == SEVERAL
+
+
 @pytest.mark.parametrize("things", [1, 1001])
 def test_check_when_data_have_no_image_then_tells_each_once(services: Services, first: Shelf, things: int) -> None:
     names = [first.put(str(uuid.uuid4())) for _ in range(things)]
@@ -265,3 +296,13 @@ def test_check_that_reads_data_then_keeps_to_its_rate(services: Services) -> Non
     begun = time.monotonic()
     assert found(services, read_data=True, rate=10 * len(DATA)) == []
     assert time.monotonic() - begun >= 0.1
+
+
+def test_repair_when_many_copies_are_bad_then_asks_for_data_of_two_names_once(services: Services, first: Shelf) -> None:
+    for _ in range(3):
+        first.discard(ALICE, add_copy(services, stored(services)).id)
+    audits, asked = services.registry.audits, []
+    twins = audits.twins
+    audits.twins = lambda: asked.append(None) or twins()  # type: ignore[method-assign, func-returns-value]
+    assert {finding.outcome for finding in found(services, repair=True)} == {"repaired"}
+    assert len(asked) == 2  # the walk over all of them asks, too

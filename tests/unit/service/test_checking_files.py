@@ -104,3 +104,33 @@ def test_repair_when_another_image_names_data_in_upper_case_then_they_stay(servi
     data = (place / image.id).rename(place / image.id.upper())
     assert services.registry.audits.relocate(other.locations[0].id or 0, other.locations[0].url, Location(f"file://{data}", "file"))
     assert (repaired(services, data), data.exists(), (place / image.id).exists()) == ([Kind.CASE], True, True)
+
+
+def test_repair_when_names_are_numbers_of_no_image_then_they_are_foreign_and_stay(services: Services, place: Path) -> None:
+    new(services)
+    things = [place / "20240101", place / ".20240101.0123456789abcdef"]
+    for path in things:
+        path.touch()
+        assert repaired(services, path) == []
+    findings = list(check(services, Options(), Figures()))
+    assert [finding.kind for finding in findings] == [Kind.FOREIGN] * 2
+    assert all(path.exists() for path in things)
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"\xff" * 255, b"ID"])
+def test_check_when_a_name_is_no_text_then_it_is_foreign(services: Services, place: Path, name: bytes) -> None:
+    Path(os.fsdecode(bytes(place) + b"/" + name)).touch()
+    [finding] = check(services, Options(), Figures())
+    assert (finding.kind, finding.name) == (Kind.FOREIGN, os.fsdecode(name))
+
+
+def test_repair_when_data_that_a_restore_needs_were_moved_then_they_stay(services: Services, place: Path, tmp_path: Path) -> None:
+    second = FileStore("second", FileStoreSettings(datadir=tmp_path / "second"))
+    second.check()
+    several = replace(services, stores=StoreSet([services.stores.get("file"), second], "file", services.stores.staging))
+    image = stored(several)
+    delete(several, ALICE, image.id)
+    data = (place / image.id).rename(tmp_path / "second" / image.id)
+    assert (repaired(several, data), data.exists()) == ([], True)
+    (place / image.id).write_bytes(b"abc")
+    assert (repaired(several, data), data.exists()) == ([Kind.ORPHAN], False)

@@ -183,6 +183,25 @@ def test_recovery_when_erasing_outlasts_a_lease_then_nobody_else_may_give_the_im
     assert registry.uploads.leases() == []
 
 
+@pytest.mark.parametrize(("silence", "left"), [(3599, []), (3600, ["data", "partial"])])
+def test_recovery_when_an_upload_ended_long_ago_then_erases_nothing(
+    tmp_path: Path, engine: Engine, caplog: pytest.LogCaptureFixture, silence: float, left: list[str]
+) -> None:
+    """The database may be an older copy, and what lies there data whose upload was acknowledged later."""
+    clock = Clock()
+    services = make_services(tmp_path, SqlRegistry(engine, lease_clock=moments(clock)))
+    upload = begin(services).upload
+    store = services.stores.get("file")
+    store.add(ADMIN, upload.image_id, iter([b"abc"]), 3)
+    (tmp_path / "images" / f".{upload.image_id}.0123456789abcdef").write_bytes(b"ab")
+    clock.advance(60 + silence)
+    assert recover(services, dead) == 1
+    assert isinstance(store, FileStore)
+    assert sorted(found.kind for found in store.contents()) == left
+    assert (services.registry.images.get(ADMIN, upload.image_id).status, services.registry.uploads.leases()) == ("queued", [])
+    assert ("nothing of it is erased" in caplog.text) == bool(left)
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [

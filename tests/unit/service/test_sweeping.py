@@ -17,6 +17,7 @@ from sqlalchemy import Engine, delete, insert, update
 
 from glance import errors
 from glance.context import RequestContext, unauthenticated
+from glance.db.registry import SqlRegistry
 from glance.db.schema import image_locations, images
 from glance.interfaces import Registry
 from glance.model.image import Image
@@ -84,17 +85,38 @@ def stored(services: Services, place: Path) -> Image:
 
 def test_sweep_when_nobody_names_it_then_parts_go_and_data_are_told(services: Services, place: Path, caplog: pytest.LogCaptureFixture) -> None:
     probes = [".probe.0123456789abcdef", ".probe-0123456789abcdef.0123456789abcdef", "probe-0123456789abcdef"]
-    foreign = ["README", f"{UNKNOWN}.part", f"x{UNKNOWN}", UNKNOWN.upper(), f".{UNKNOWN.upper()}.0123456789abcdef", "007", ".nfs0123456789abcdef"]
-    for name in (UNKNOWN, "7", PARTIAL, *probes, *foreign):
+    foreign = [
+        "README",
+        f"{UNKNOWN}.part",
+        f"x{UNKNOWN}",
+        UNKNOWN.upper(),
+        f".{UNKNOWN.upper()}.0123456789abcdef",
+        "20240101",
+        ".7.0123456789abcdef",
+        ".nfs0123",
+    ]
+    for name in (UNKNOWN, PARTIAL, *probes, *foreign):
         put(place / name)
     (place / UNKNOWN.replace("a", "b")).mkdir()
     caplog.set_level(logging.INFO)
     assert sweep(services, TOLD) == 1 + len(probes)
-    assert names(place) == {UNKNOWN, "7", *foreign, UNKNOWN.replace("a", "b")}
-    assert "lie in store 'file': 2 of them" in caplog.text
+    assert names(place) == {UNKNOWN, *foreign, UNKNOWN.replace("a", "b")}
+    assert "lie in store 'file': 1 of them" in caplog.text
     assert f"{PARTIAL} (partial)" in caplog.text
-    assert sweep(services, ALL) == 2
+    assert sweep(services, ALL) == 1
     assert names(place) == {*foreign, UNKNOWN.replace("a", "b")}
+
+
+def test_sweep_when_ids_are_numbers_then_those_go_that_images_have_had(services: Services, place: Path, engine: Engine) -> None:
+    numbered = replace(services, registry=SqlRegistry(engine, image_id_format="integer"))
+    image = stored(numbered, place)
+    numbered.registry.images.delete(ADMIN, image.id)
+    [(_, location)] = numbered.registry.locations.condemned()
+    numbered.registry.locations.erased(location.id or 0)
+    begin(numbered)
+    for name in (f".{image.id}.0123456789abcdef", "20240101", ".20240101.0123456789abcdef"):
+        put(place / name)
+    assert (sweep(numbered, ALL), names(place)) == (2, {"20240101", ".20240101.0123456789abcdef"})
 
 
 def test_sweep_when_the_database_is_new_or_an_older_copy_then_complete_data_are_left(
@@ -258,7 +280,7 @@ def test_sweep_when_nothing_was_ever_staged_then_no_directory_is_made(services: 
 
 def test_sweep_when_it_may_not_go_on_then_stops(services: Services, place: Path) -> None:
     for number in range(1, 6):
-        put(place / f".{number}.0123456789abcdef")
+        put(place / f".{UNKNOWN[:-1]}{number}.0123456789abcdef")
     assert sweep(services, TOLD, lambda: False) == 0
     allowed = iter([True, True, True, *[False] * 9])
     assert sweep(services, TOLD, lambda: next(allowed)) == 2

@@ -14,8 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from glance.model.stores import Found
-from glance.store import location as urls
+from glance.model.stores import GIVEN_ID, Found
 from glance.store.drivers.file.meanings import READING, WRITING, Meanings
 
 T = TypeVar("T")
@@ -23,9 +22,9 @@ T = TypeVar("T")
 #: Files that are looked at in one call.
 _PAGE = 1000
 
-_DATA = re.compile(urls.GIVEN_ID)
+_DATA = re.compile(GIVEN_ID)
 #: What is being written: by an upload, or to try the directory.
-_PARTIAL = re.compile(rf"\.(?:(?P<id>{urls.GIVEN_ID})|probe(?:-[0-9a-f]+)?)\.[0-9a-f]+|probe-[0-9a-f]{{16}}")
+_PARTIAL = re.compile(rf"\.(?:(?P<id>{GIVEN_ID})|probe(?:-[0-9a-f]+)?)\.[0-9a-f]+|probe-[0-9a-f]{{16}}")
 
 
 class Directory(Protocol):
@@ -72,7 +71,11 @@ class _Scan:
         self._prefix = prefix
         with directory.opened() as fd, directory.translated():
             self._fd = os.dup(fd)
-            self._entries = os.scandir(self._fd)
+            try:
+                self._entries = os.scandir(self._fd)
+            except BaseException:
+                os.close(self._fd)
+                raise
 
     def page(self) -> list[Found]:
         """The next files; none at the end, where it is closed."""

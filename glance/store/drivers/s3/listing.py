@@ -9,11 +9,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from glance.model.stores import Found
-from glance.store import location as urls
+from glance.model.stores import GIVEN_ID, Found
 from glance.store.drivers.s3.endpoint import Refusal, status_of
 
-_DATA = re.compile(urls.GIVEN_ID)
+_DATA = re.compile(GIVEN_ID)
 #: What stands between the key of an upload in parts and its id.
 _UPLOAD = "?uploadId="
 #: A list tells times to the millisecond, an answer about one object to the second; some servers round up.

@@ -13,15 +13,14 @@ from urllib.parse import unquote
 from swiftclient import client
 
 from glance.context import unauthenticated
-from glance.model.stores import Found
-from glance.store import location as urls
+from glance.model.stores import GIVEN_ID, Found
 from glance.store.drivers.swift.account import NO_LINKS, Session
 from glance.store.drivers.swift.places import OneAccount
 
 #: Names in one answer.
 _PAGE = 1000
 #: An image, or a segment of one: ours, or those of older releases.
-_OURS = re.compile(rf"(?P<id>{urls.GIVEN_ID})(?P<segment>-(?:[0-9a-f]{{8}}-)?[0-9]{{5,}})?")
+_OURS = re.compile(rf"(?P<id>{GIVEN_ID})(?P<segment>-(?:[0-9a-f]{{8}}-)?[0-9]{{5,}})?")
 #: What an answer and a list may differ by that tell the same time.
 _SAME = timedelta(milliseconds=1)
 
