@@ -19,7 +19,8 @@ from glance.model.image import Image, ImageChanges, ImageQuery, Location, Locati
 from glance.model.query import IdFormat
 from glance.testing.registry_contract import Advance, Clock, RegistryContract
 from glance.testing.registry_rules.lists import ListRules
-from glance.testing.registry_rules.scene import ADMIN, ALICE, Scene, create_active, start
+from glance.testing.registry_rules.scene import ADMIN, ALICE, Scene, create, create_active, start
+from glance.testing.registry_rules.texts import CONTROLS, listed
 from glance.testing.registry_rules.visibility import VisibleListRules
 from glance.testing.servers import wait_until
 from tests.databases import KINDS, moments
@@ -133,6 +134,17 @@ class TestUnansweredCommits:
         assert registry.audits.forget(second.id or 0)
         assert not registry.audits.forget(second.id or 0)
         assert registry.images.get(ALICE, image.id).locations == (location,)
+
+
+@pytest.mark.parametrize("database_kind", KINDS, scope="session")
+class TestRowsOfOthers:
+    """What no client can bring into a property may stand in rows that operators wrote."""
+
+    def test_properties_when_they_have_control_characters_then_they_come_back_as_they_were(self, engine: Engine) -> None:
+        registry = SqlRegistry(engine)
+        image = create(registry, properties={CONTROLS: CONTROLS})
+        assert registry.images.get(ALICE, image.id).properties == {CONTROLS: CONTROLS}
+        assert listed(registry, image).properties == {CONTROLS: CONTROLS}
 
 
 @pytest.mark.parametrize("database_kind", KINDS, scope="session")
