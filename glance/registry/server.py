@@ -23,6 +23,7 @@ from glance.model.image import Image, Location
 from glance.model.metrics import ROUTE
 from glance.registry import codec, operations, wire
 from glance.registry.operations import OPERATIONS, Operation
+from glance.stream import read_chunks
 
 LOG = logging.getLogger(__name__)
 
@@ -196,10 +197,15 @@ def _query(request: webob.Request) -> dict[str, str]:
 
 def _document(request: webob.Request) -> object:
     """The JSON of the body; an empty body is as good as an empty object."""
-    chunked = "HTTP_TRANSFER_ENCODING" in request.environ
-    body = request.environ["wsgi.input"].read(BODY_LIMIT + 1 if chunked else min(request.content_length or 0, BODY_LIMIT + 1))
-    if len(body) > BODY_LIMIT:
-        raise errors.LimitExceeded(reason=f"The request body is longer than {BODY_LIMIT} bytes.")
+    too_long = errors.LimitExceeded(reason=f"The request body is longer than {BODY_LIMIT} bytes.")
+    length = None if "HTTP_TRANSFER_ENCODING" in request.environ else request.content_length or 0
+    if (length or 0) > BODY_LIMIT:
+        raise too_long
+    body = bytearray()
+    for chunk in read_chunks(request.environ["wsgi.input"], length):
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            raise too_long
     try:
         return orjson.loads(body) if body else {}
     except orjson.JSONDecodeError:
