@@ -25,6 +25,7 @@ from glance.model.image import Image, Location
 from glance.model.metrics import ROUTE
 from glance.registry import codec, operations, wire
 from glance.registry.operations import OPERATIONS, Operation
+from glance.stream import read_chunks
 
 LOG = logging.getLogger(__name__)
 
@@ -243,10 +244,15 @@ def _query(environ: Environ) -> dict[str, str]:
 
 def _document(environ: Environ) -> object:
     """The JSON of the body; an empty body is as good as an empty object."""
-    size = BODY_LIMIT + 1 if "HTTP_TRANSFER_ENCODING" in environ else min(int(environ.get("CONTENT_LENGTH") or 0), BODY_LIMIT + 1)
-    body = environ["wsgi.input"].read(size) if size else b""
-    if len(body) > BODY_LIMIT:
-        raise errors.LimitExceeded(reason=f"The request body is longer than {BODY_LIMIT} bytes.")
+    length = None if "HTTP_TRANSFER_ENCODING" in environ else int(environ.get("CONTENT_LENGTH") or 0)
+    too_long = errors.LimitExceeded(reason=f"The request body is longer than {BODY_LIMIT} bytes.")
+    if (length or 0) > BODY_LIMIT:
+        raise too_long
+    body = bytearray()
+    for chunk in read_chunks(environ["wsgi.input"], length):
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            raise too_long
     try:
         return orjson.loads(body) if body else {}
     except orjson.JSONDecodeError:

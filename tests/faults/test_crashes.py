@@ -122,7 +122,7 @@ def check_site(site: Site, report: Report, experiment: str, crashes: list[Crash]
     """Nothing that was acknowledged is lost or wrong, and nothing is left over."""
     traffic, slowest = crash_under_load(site, crashes, uploads)
     begun = time.monotonic()
-    wait_until(lambda: settled(site.engine), "recovery", 120)
+    wait_until(lambda: settled(site.engine), "recovery", 300)  # the lease of who looks for it, and that of an upload
     rest = time.monotonic() - begun
     traffic.read_all()
     violations = check(site.history, site.engine, site.place)

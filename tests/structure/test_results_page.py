@@ -66,3 +66,13 @@ def test_experiments_that_report_then_all_of_them_are_explained_in_the_page() ->
 
     assert len(reported) > 10
     assert reported <= explained
+
+
+def test_headline_of_the_page_then_that_of_its_rows() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    headlines = re.findall(r"^\*\*(Files|S3) and \w+: (.+)\*\*$", page, re.MULTILINE)
+    figures = [row.split(" | ")[2] for row in rows(page)]
+
+    assert [store for store, _sentence in headlines] == ["Files", "S3"]
+    for _store, sentence in headlines:
+        assert any(figure.startswith(sentence.replace(",", "", 1)) for figure in figures), sentence

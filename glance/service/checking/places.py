@@ -23,6 +23,9 @@ PAGE = 500
 #: By how much clocks may differ before data count as newer than their record.
 MARGIN = timedelta(minutes=5)
 
+#: For how long a file with which a process tries a directory may lie there: nothing on record tells of it.
+TRIAL = timedelta(minutes=1)
+
 
 def walk_place(services: Services, evidence: Evidence, store: Store, listed: Listed) -> Iterator[Suspicion]:
     """What lies in ``store``, which is ``listed`` too, and should not, or not so. Raises RegistryUnavailable, DatabaseUnavailable."""
@@ -72,8 +75,9 @@ class _Place:
 
     def still_there(self, listed: Listed, partial: Sequence[Found]) -> Iterator[Suspicion]:
         """Those that are there when all is listed again: the uploads of the others have ended meanwhile."""
-        names = {found.name for found in partial}
-        for page in pages(self._services, (found for found in listed.contents() if found.kind == "partial" and found.name in names), PAGE):
+        names, before = {found.name for found in partial}, listed.now() - TRIAL
+        again = (found for found in listed.contents() if found.kind == "partial" and found.name in names)
+        for page in pages(self._services, (found for found in again if found.image_id or found.modified is None or found.modified < before), PAGE):
             for found in self.abandoned(page):
                 yield self._suspicion(Kind.TEMPORARY, found, "No upload is on record that would go on with it.")
 

@@ -134,3 +134,11 @@ def test_repair_when_data_that_a_restore_needs_were_moved_then_they_stay(service
     assert (repaired(several, data), data.exists()) == ([], True)
     (place / image.id).write_bytes(b"abc")
     assert (repaired(several, data), data.exists()) == ([Kind.ORPHAN], False)
+
+
+def test_check_when_a_process_tries_the_directory_then_its_file_is_nothing_temporary_for_a_minute(services: Services, place: Path) -> None:
+    stored(services)
+    trial = place / "probe-0123456789abcdef"
+    trial.touch()
+    assert list(check(services, Options(repair=True, grace=timedelta()), Figures())) == []
+    assert (repaired(services, trial), trial.exists()) == ([Kind.TEMPORARY], False)
