@@ -25,6 +25,7 @@ DELETING = Section(
             "recovery_interval",
             default=20,
             min=0.1,
+            max=1800,  # recovery takes uploads that ended an hour ago for those of an older copy of the database
             help="Seconds between two searches for what dead processes left. One process of all, on any machine, searches.",
         ),
     ),

@@ -171,7 +171,7 @@ def sweep(scene: Scene, act: Act, service: Service, step: int) -> Counter[str]:
 def started(directory: Path, driver: str, server: SwiftServer | None, *, registry: bool = False) -> Iterator[Scene]:
     """Without worker processes a death is seen at once. Who recovers waits for the next start, so that it makes no calls of its own."""
     with ExitStack() as ended:
-        options = {"DEFAULT": {"workers": 0, "recovery_interval": 3600, **({} if registry else EMBEDDED)}}
+        options = {"DEFAULT": {"workers": 0, "recovery_interval": 1800, **({} if registry else EMBEDDED)}}
         services: tuple[Service, ...] = ("registry", "api") if registry else ("api",)
         glance = Glance(directory / "glance", services=services, api_options=options, registry_options={"DEFAULT": {"workers": 0}})
         place: Place = InFiles(glance.images)

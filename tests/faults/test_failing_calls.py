@@ -142,7 +142,7 @@ class Sweep:
 @contextmanager
 def sweeping(directory: Path, version: str, *, registry: bool = False, service: Service = "api") -> Iterator[Sweep]:
     """A service that makes no calls of its own while an upload is traced."""
-    options = {"DEFAULT": {"workers": 0, "recovery_interval": 3600, "upload_lease_seconds": 3600, **({} if registry else EMBEDDED)}}
+    options = {"DEFAULT": {"workers": 0, "recovery_interval": 1800, "upload_lease_seconds": 3600, **({} if registry else EMBEDDED)}}
     services: tuple[Service, ...] = ("registry", "api") if registry else ("api",)
     glance = Glance(directory / "glance", services=services, api_options=options, registry_options={"DEFAULT": {"workers": 0}})
     with glance:
