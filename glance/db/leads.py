@@ -2,8 +2,8 @@
 
 A list walks the index of its order, and checks on the way what is asked for: many images meet it, and a page of them is soon together. Where few
 meet one of the filters, or where the caller sees few, that walk would not end; so every filter that has an index is asked first for its images,
-and where these are few, the list is made among them. That many meet them all is kept in mind for a moment: it decides how a list is made, and never
-what is in it.
+and where these are few, the list is made among them, unless there are so few images at all that the walk is shorter. That many meet them all is
+kept in mind for a moment, and how many images there are: it decides how a list is made, and never what is in it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from glance.model.image import Image, ImageQuery, Operator
 #: As many images as are looked at one by one, for a page of 25.
 FEW = 500
 
+#: Times as many images as ``few``: among more, a walk to few of them is not shorter, for a page of 25.
+_MOST = 20
+
 #: Seconds in which many images are taken to be many still, and questions of which that is kept in mind.
 _SECONDS, _NOTED = 5.0, 1000
 
@@ -38,44 +41,62 @@ class Lists:
     def __init__(self, few: int, dialect: str) -> None:
         self._few = few
         self._dialect = dialect
-        #: Questions without their markers, which many images met when they were counted last: until when they are not counted again.
-        self._many: dict[Hashable, float] = {}
+        #: Questions without their markers, which are answered by a walk: until when they are not counted again.
+        self._walked: dict[Hashable, float] = {}
+        #: How many images there are, as far as that matters, and until when this is believed.
+        self._total, self._believed = 0, 0.0
 
     def page(self, reading: Reading, ctx: RequestContext, query: ImageQuery) -> list[Image]:
         """``ImageRecords.list``."""
         shape, values = sql.shape_of(ctx, query), sql.values_of(ctx, query)
         lead = self._prepare(reading, shape, values)
-        return [to_whole_image(row) for row in reading.rows(values, _page, shape, self._few, lead, self._dialect)]
+        # The walk alone depends on values: how many images meet a filter decides whether the planner takes it.
+        planned_once = lead is not None or not (shape.compared or shape.properties or shape.tags)
+        rows = reading.rows(values, _page, shape, self._few, lead, self._dialect, planned_once=planned_once)
+        return [to_whole_image(row) for row in rows]
 
     def _prepare(self, reading: Reading, shape: Shape, values: dict[str, Any]) -> int | None:
         """The number of the lead that the page is made of, None for all images. Adds the position of the marker to ``values``. One statement at most.
         Raises InvalidParameter where the caller does not see the marker."""
         key = shape._replace(has_marker=False), *(value for name, value in values.items() if name != "marker")
-        counted = _has_leads(shape) and self._many.get(key, 0) < monotonic()
+        now = monotonic()
+        counted = _has_leads(shape) and self._walked.get(key, 0) < now
         if not (counted or shape.has_marker):
             return None
-        rows = reading.rows(values, _questions, shape, self._few, counted)
+        weighed = counted and self._believed < now
+        rows = reading.rows(values, _questions, shape, self._few, counted, weighed, planned_once=True)
         if not rows:
             raise errors.InvalidParameter(reason="Invalid marker. Image could not be found.")
-        keys = len(shape.order) if shape.has_marker else 0
-        values |= {f"after_{number}": value for number, value in enumerate(rows[0][:keys])}
-        counts = rows[0][keys:]
-        if counts and min(counts) <= self._few:
-            return counts.index(min(counts))
-        if counted:
-            self._note(key)
+        known = list(rows[0])
+        if weighed:
+            self._total, self._believed = known.pop(), now + _SECONDS
+        counts = known[len(shape.order) :] if shape.has_marker else known
+        if shape.has_marker:
+            values |= {f"after_{number}": value for number, value in enumerate(known[: len(shape.order)])}
+        if not counted:
+            return None
+        fewest = min(counts)
+        if fewest <= self._few and not self._walk_is_shorter(fewest, shape.limit):
+            return counts.index(fewest)
+        self._note(key, now)
         return None
 
-    def _note(self, key: Hashable) -> None:
-        if len(self._many) >= _NOTED:
-            self._many.clear()
-        self._many[key] = monotonic() + _SECONDS
+    def _walk_is_shorter(self, found: int, limit: int | None) -> bool:
+        """Whether a page of ``limit`` images of which ``found`` come into question is together before as many were looked at one by one."""
+        return limit is not None and self._total < _MOST * (self._few + 1) and limit * self._total < found * found
+
+    def _note(self, key: Hashable, now: float) -> None:
+        if len(self._walked) >= _NOTED:
+            self._walked.clear()
+        self._walked[key] = now + _SECONDS
 
 
-def _questions(shape: Shape, few: int, counted: bool) -> Select[Any]:
-    """What must be known before the page is read, in one row: the position of the marker, and, where they are ``counted``, how many images each lead
-    has, as far as it matters. No row where the caller does not see the marker."""
+def _questions(shape: Shape, few: int, counted: bool, weighed: bool) -> Select[Any]:
+    """What must be known before the page is read, in one row: the position of the marker; where they are ``counted``, how many images each lead has,
+    as far as it matters; where that is ``weighed``, how many images there are. No row where the caller does not see the marker."""
     counts: list[Any] = [_count(one, few + 1) for one in _leads(shape, few)] if counted else []
+    if weighed:
+        counts.append(_count(select(images.c.id), _MOST * (few + 1)))
     return sql.position(shape).add_columns(*counts) if shape.has_marker else select(*counts)
 
 

@@ -18,9 +18,11 @@ from sqlalchemy import (
     Select,
     String,
     and_,
+    any_,
     bindparam,
     exists,
     false,
+    func,
     literal_column,
     or_,
     select,
@@ -57,11 +59,10 @@ _KINDS = 64
 _COMPARISONS: dict[Operator, Callable[[Any, Any], Clause]] = {"eq": eq, "neq": ne, "gt": gt, "gte": ge, "lt": lt, "lte": le}
 
 OWNER: BindParameter[Any] = bindparam("owner", type_=String())
-_LIMIT: BindParameter[Any] = bindparam("limit", type_=Integer())
 
 
 class Shape(NamedTuple):
-    """As much of a list's question as statements differ by.
+    """As much of a list's question as statements differ by, or are planned by.
 
     ``compared`` has an attribute, an operator and how many values that is compared with, for each condition; ``visibility`` is that which is asked
     for. ``properties`` says of each whether its value is longer than what is indexed. ``answered``: memberships of one state count alone.
@@ -78,7 +79,7 @@ class Shape(NamedTuple):
     deleted: bool | None
     order: tuple[tuple[str, Direction], ...]
     has_marker: bool
-    has_limit: bool
+    limit: int | None
 
 
 class Checked(GenericFunction[Any]):
@@ -118,7 +119,7 @@ def shape_of(ctx: RequestContext, query: ImageQuery) -> Shape:
         deleted=query.deleted if ctx.is_admin else None,
         order=_order(query.sort),
         has_marker=query.marker is not None,
-        has_limit=query.limit is not None,
+        limit=query.limit,
     )
 
 
@@ -199,20 +200,34 @@ def page(shape: Shape, among: Select[Any] | None, dialect: str) -> Select[Any]:
     """The images that are asked for, with all that belongs to them; those behind the position ``after_0``, ``after_1``... where there is a marker.
     ``among`` selects the ids that come into question, None where these are too many to be looked at one by one. ``dialect`` is SQLAlchemy's word."""
     order = [(sort_key(key), direction) for key, direction in shape.order]
+    limit = _length(shape.limit, walked=among is None)
     clauses = [listed(shape), *_shown(shape), *_filters(shape)]
     if among is not None:
-        clauses.append(images.c.id.in_(among))
+        clauses.append(_selected(images.c.id, among, dialect))
     if shape.has_marker:
         clauses.append(_behind(order, by_rows=dialect not in _COLUMN_BY_COLUMN))
     sorting = [_directed(key, direction) for key, direction in order]
     if among is None and len({direction for _key, direction in order}) == 1:  # no index has others
         found = IMAGES.add_columns(*belongings(images.c.id)).where(*clauses).order_by(*sorting)
-        return found.limit(_LIMIT) if shape.has_limit else found
+        return found.limit(limit)
     # What is sorted first is a table of its own, so that what belongs to images is looked up for those alone that are shown.
     found = IMAGES.add_columns(*(key.label(f"key_{number}") for number, (key, _direction) in enumerate(order))).where(*clauses).order_by(*sorting)
-    rows = (found.limit(_LIMIT) if shape.has_limit else found).subquery("page")
+    rows = found.limit(limit).subquery("page")
     again = (_directed(rows.c[f"key_{number}"], direction) for number, (_key, direction) in enumerate(order))
     return select(*(rows.c[name] for name in IMAGE_FIELDS), *belongings(rows.c.id)).order_by(*again)
+
+
+def _length(limit: int | None, *, walked: bool) -> ColumnElement[Any] | None:
+    """How many rows a page has. Where it is walked to, planners must know that these are few; elsewhere they would begin to walk."""
+    if limit is None:
+        return None
+    return literal_column(str(int(limit)), Integer()) if walked else bindparam("limit", type_=Integer())
+
+
+def _selected(column: ColumnElement[Any], ids: Select[Any], dialect: str) -> Clause:
+    """The column is one of those ids. PostgreSQL selects them once, into an array: with old statistics it would take them for one or two, and select
+    them again for each image."""
+    return column == any_(func.array(ids.scalar_subquery())) if dialect == "postgresql" else column.in_(ids)
 
 
 def position(shape: Shape) -> Select[Any]:
