@@ -16,7 +16,7 @@ from benchmarks.services import Host, Nginx, Postgres, Target
 from benchmarks.wire import MIB
 from glance.testing.servers import Glance
 
-POSTGRESQL, SQLITE = "PostgreSQL", "SQLite"
+POSTGRESQL, SQLITE, EMBEDDED = "PostgreSQL", "SQLite", "PostgreSQL, embedded registry"
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,12 @@ class Bench:
     def ours(self) -> Target:
         """Ours on PostgreSQL, like those that it is compared with."""
         return services.target(measuring.OURS, self._populated(self.started(database=self._postgres.new())))
+
+    @cached_property
+    def embedded(self) -> Target:
+        """The same with the registry in glance-api: a service of one kind of process."""
+        made = services.glance(self._directory(), self.plan.host, database=self._postgres.new(), embedded=True)
+        return services.target(EMBEDDED, self._populated(self.stack.enter_context(made)))
 
     @cached_property
     def on_sqlite(self) -> Target:

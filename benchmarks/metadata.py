@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from benchmarks.bench import POSTGRESQL, SQLITE, Bench
+from benchmarks.bench import EMBEDDED, POSTGRESQL, SQLITE, Bench
 from benchmarks.measuring import OURS, Goal, Line, Sample, Taken, alone, compared
 from benchmarks.populate import public_image
 from benchmarks.requests_per_second import pairs, walk, wrk
@@ -19,13 +19,13 @@ _WALK = 30
 def show(bench: Bench) -> Iterator[Line]:
     """One image, again and again."""
     taken = _requests(bench, "show", f"/v2/images/{public_image(bench.plan.few)}")
-    yield from _on_both("show, 8 clients", taken, Goal(10, stretch=15))
+    yield from _on_each("show, 8 clients", taken, Goal(10, stretch=15))
 
 
 def page(bench: Bench) -> Iterator[Line]:
     """The first page of the list."""
     taken = _requests(bench, "list", "/v2/images?limit=25")
-    yield from _on_both("list of 25, 8 clients", taken, Goal(20, stretch=35))
+    yield from _on_each("list of 25, 8 clients", taken, Goal(20, stretch=35))
 
 
 def walks(bench: Bench) -> Iterator[Line]:
@@ -56,15 +56,16 @@ def _requests(bench: Bench, row: str, path: str) -> Taken:
     def measure(target: Target) -> Sample:
         return wrk(target, path, CLIENTS, bench.plan.seconds)
 
-    return bench.in_turn({one.name: partial(measure, one) for one in _all(bench)}, row)
+    return bench.in_turn({one.name: partial(measure, one) for one in (*_all(bench), bench.embedded)}, row)
 
 
-def _on_both(work: str, taken: Taken, goal: Goal) -> Iterator[Line]:
-    """What ours does on each database beside the others; the goal is about PostgreSQL, which upstream is measured on."""
-    yield from compared(f"{work}, {POSTGRESQL}", "req/s", _without(taken, SQLITE), {"upstream": goal})
-    yield from compared(f"{work}, {SQLITE}", "req/s", _without(taken, OURS), {}, SQLITE)
-    yield from compared(f"{work}, {POSTGRESQL}: server", "CPU ms", _without(taken, SQLITE), {})
+def _on_each(work: str, taken: Taken, goal: Goal) -> Iterator[Line]:
+    """What ours does in each way beside the others; the goal is about PostgreSQL, which upstream is measured on."""
+    yield from compared(f"{work}, {POSTGRESQL}", "req/s", _without(taken, SQLITE, EMBEDDED), {"upstream": goal})
+    yield from compared(f"{work}, {SQLITE}", "req/s", _without(taken, OURS, EMBEDDED), {}, SQLITE)
+    yield from compared(f"{work}, {EMBEDDED}", "req/s", _without(taken, OURS, SQLITE), {}, EMBEDDED)
+    yield from compared(f"{work}, {POSTGRESQL}: server", "CPU ms", _without(taken, SQLITE, EMBEDDED), {})
 
 
-def _without(taken: Taken, name: str) -> Taken:
-    return {other: samples for other, samples in taken.items() if other != name}
+def _without(taken: Taken, *names: str) -> Taken:
+    return {other: samples for other, samples in taken.items() if other not in names}

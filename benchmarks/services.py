@@ -57,17 +57,25 @@ class ThreadedGlance(Glance):
 
 
 def glance(
-    directory: Path, host: Host, *, database: str | None = None, programs: Path | None = None, options: Mapping[str, object] | None = None
+    directory: Path,
+    host: Host,
+    *,
+    database: str | None = None,
+    programs: Path | None = None,
+    options: Mapping[str, object] | None = None,
+    embedded: bool = False,
 ) -> Glance:
-    """glance-api and a glance-registry behind it that believe identity headers, not started yet. ``database`` is a URL, None for a file of SQLite;
-    ``options`` are glance-api's."""
+    """glance-api and a glance-registry behind it, or ``embedded`` in it, that believe identity headers, not started yet. ``database`` is a URL, None
+    for a file of SQLite; ``options`` are glance-api's."""
     where = {"database": {"connection": database}} if database else {}
     common = {"workers": WORKERS}
+    services: tuple[Service, ...] = ("api",) if embedded else ("registry", "api")
     made = (Glance if host == "own" else ThreadedGlance)(
         directory,
         flavor="trusted-auth",
-        api_options={"DEFAULT": {**common, **(options or {})}, **where},
+        api_options={"DEFAULT": {**common, **({"registry_mode": "embedded"} if embedded else {}), **(options or {})}, **where},
         registry_options={"DEFAULT": common, **where},
+        services=services,
         programs=programs,
     )
     if database:
