@@ -82,6 +82,8 @@ class Digest:
         self.hexdigest = ""
 
     def update(self, chunk: bytes) -> None:
+        while self._behind and self._behind[0].done():
+            self._behind.popleft().result()
         if len(chunk) < _WORTH_A_THREAD and not self._behind:
             self._hash.update(chunk)
             return

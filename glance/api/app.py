@@ -19,13 +19,15 @@ from glance.api.errors import Version, respond
 from glance.api.middleware.context import ContextFilter, UnauthenticatedContextFilter
 from glance.api.middleware.version_negotiation import VersionNegotiationFilter
 from glance.api.request import ID, IMAGE_SCHEMA, SERVICES, SETTINGS, VERSIONS, Request
-from glance.api.routing import Router, Table
+from glance.api.routing import KNOWN_METHODS, Table
 from glance.api.settings import ApiSettings
 from glance.api.v1 import routes as v1
 from glance.api.v2 import routes as v2
 from glance.api.v2 import schemas
 from glance.context import PLAIN_REQUEST_ID, REQUEST_ID
 from glance.errors import GlanceError
+from glance.model.metrics import ROUTE
+from glance.router import Router
 from glance.service import Services
 
 LOG = logging.getLogger(__name__)
@@ -127,17 +129,22 @@ def classic_api(global_conf: Mapping[str, str], **local_conf: str) -> WSGIApplic
 
 def _serving(version: Version, table: Table) -> WSGIApplication:
     """The application of one version, mounted below its name or at the root. An error that is not ours is logged and told to nobody."""
-    router = Router(table, f"/{version}")
-
-    mount = f"/{version}"
+    router, mount = Router(table), f"/{version}"
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         mounted, path = environ.get("SCRIPT_NAME", ""), environ["PATH_INFO"]
         if not mounted.endswith(mount) and f"{path}/".startswith(f"{mount}/"):
-            environ["SCRIPT_NAME"], environ["PATH_INFO"] = mounted + mount, path.removeprefix(mount)
+            path = path.removeprefix(mount)
+            environ["SCRIPT_NAME"], environ["PATH_INFO"] = mounted + mount, path
         request = Request(environ)
         try:
-            answer = router.dispatch(request)
+            route = router.find(path if path.isascii() else _decoded(path))
+            if route is None:
+                raise webob.exc.HTTPNotFound if request.method in KNOWN_METHODS else webob.exc.HTTPNotImplemented
+            environ[ROUTE] = mount + route.template
+            if request.method not in route.handlers:
+                raise webob.exc.HTTPMethodNotAllowed(headers={"Allow": ", ".join(route.handlers)})
+            answer = route.handlers[request.method](request, **route.arguments)
         except GlanceError as error:
             answer = respond(error, version)
         except webob.exc.HTTPException as error:
@@ -148,6 +155,14 @@ def _serving(version: Version, table: Table) -> WSGIApplication:
         return answer(environ, start_response)
 
     return application
+
+
+def _decoded(path: str) -> str:
+    """The text of a path's bytes, which WSGI hands over as latin-1."""
+    try:
+        return path.encode("latin-1").decode()
+    except UnicodeError:
+        raise webob.exc.HTTPBadRequest(detail="The path is not valid UTF-8.") from None
 
 
 def _by_first_segment(applications: Mapping[str, WSGIApplication], default: WSGIApplication) -> WSGIApplication:

@@ -14,6 +14,8 @@ from glance.service import image_data
 from glance.stream import CHUNK
 
 DATA_TYPE = "application/octet-stream"
+#: Bytes up to which reading and sending takes no longer than what the kernel does by itself.
+_LITTLE = 64 * 1024
 
 
 def respond(request: Request, image: Image, part: tuple[int, int] | None, prefer: Sequence[str] = ()) -> webob.Response:
@@ -34,9 +36,10 @@ def respond(request: Request, image: Image, part: tuple[int, int] | None, prefer
 
 
 def _body(request: Request, blob: Blob) -> Iterable[bytes]:
-    """The blob as WSGI sends it: by the server's own means where it is in a real file (PEP 3333, wsgi.file_wrapper, ends with the Content-Length)."""
+    """The blob as WSGI sends it: by the server's own means where it is much of a real file (PEP 3333, wsgi.file_wrapper, ends with the
+    Content-Length). Little is read here, since another copy takes the place of one that fails meanwhile."""
     wrapper: Any = request.environ.get("wsgi.file_wrapper")
-    if wrapper is not None and blob.file is not None:
+    if wrapper is not None and blob.file is not None and blob.length > _LITTLE:
         return wrapper(blob.file, CHUNK)
     return _Begun(blob)
 

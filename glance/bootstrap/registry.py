@@ -44,5 +44,5 @@ def registry_service(arguments: Sequence[str], tallies: Tallies | None = None) -
     health = Health(kept.checks)
     asked = probes.probes(health)
     application = Composition(pipeline_of(loaded).application, confirmed=confirmed, open_to_all=open_to_all, probes=asked)
-    settings = server_settings(loaded, concurrent_calls=1)
+    settings = server_settings(loaded)
     return Service(loaded, application, settings, Threads(), (), [kept.registry.close], health, *watched(wanted, kept.figures, asked))

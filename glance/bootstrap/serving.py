@@ -63,14 +63,13 @@ class Service:
             close()
 
 
-def server_settings(loaded: Loaded, concurrent_calls: int | None = None) -> ServerSettings:
-    """How a program is served; ``concurrent_calls`` is that of ``ServerSettings``. Raises ConfigurationError."""
+def server_settings(loaded: Loaded) -> ServerSettings:
+    """How a program is served. Raises ConfigurationError."""
     values = listening.read(loaded.conf) | metrics.read(loaded.conf)
     return ServerSettings(
         name=loaded.program,
         single_header_prefixes=CLASSIC_HEADERS,
         single_fields=IDENTITY_HEADERS,  # joined with the proxy's, a client's X-Roles would count
-        concurrent_calls=concurrent_calls,
         **values,
     )
 

@@ -21,6 +21,8 @@ from glance.db.purging import Keep, purge
 from glance.db.revisions import Phase
 from glance.db.steps import utc_now
 
+LOG = logging.getLogger(__name__)
+
 #: The files that count unless others are named, the last one most.
 CONFIGURATION = [f"{program}.conf" for program in (programs.REGISTRY, programs.API, programs.MANAGE)]
 
@@ -113,6 +115,8 @@ def _sync(settings: DatabaseSettings, order: Order) -> int:
     try:
         if migrate.due(engine):
             _print_hint(settings)
+        else:
+            LOG.info("The database lacks nothing")
         migrate.sync(engine, order.revision, print)
     except errors.ConfigurationError as error:
         print(f"Failed to sync database: ERROR: {error}", file=sys.stderr)

@@ -9,8 +9,6 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from oslo_config import cfg
-
 LOG = logging.getLogger(__name__)
 
 APP = "paste.app_factory"
@@ -28,7 +26,7 @@ _UNAUTHENTICATED = f"{_OURS}:unauthenticated_context"
 _PASS = f"{_HERE}:pass_through"
 _NO_CACHE = f"{_HERE}:without_image_cache"
 _HEALTHCHECK = f"{_HERE}:healthcheck"
-_PROXY = f"{_HERE}:http_proxy_to_wsgi"
+_PROXY = "glance.config.proxy_headers:filter_factory"
 _KEYSTONE = "glance.config.keystone:filter_factory"
 _KEYSTONE_AT_REGISTRY = "glance.config.keystone:registry_filter_factory"
 _TOKENS = "glance.config.callers:tokens"
@@ -122,32 +120,6 @@ def healthcheck(global_conf: Mapping[str, str], **local_conf: str) -> Any:
 
     def make_filter(application: Any) -> Any:
         return lambda environ, start_response: (answer if environ["PATH_INFO"] == path else application)(environ, start_response)
-
-    return make_filter
-
-
-def http_proxy_to_wsgi(global_conf: Mapping[str, str], oslo_config_config: cfg.ConfigOpts, **local_conf: str) -> Any:  # noqa: ARG001
-    """paste.filter_factory: oslo.middleware's, which takes from a proxy's headers how the client called; nothing unless it is switched on.
-
-    It works on the environ alone here: as a filter of its own it makes a request and an answer of every one once more, for a tenth of a millisecond.
-    """
-    from oslo_middleware import http_proxy_to_wsgi as proxies
-    from webob import Request
-
-    name, group = "enable_proxy_headers_parsing", "oslo_middleware"
-    oslo_config_config.register_opts(proxies.OPTS, group)
-    if name in local_conf:
-        oslo_config_config.set_override(name, local_conf[name], group)
-    if not oslo_config_config[group][name]:
-        return lambda application: application
-    reader = proxies.HTTPProxyToWSGI(None, oslo_config_config)
-
-    def make_filter(application: Any) -> Any:
-        def as_called(environ: dict[str, Any], start_response: Any) -> Any:
-            reader.process_request(Request(environ))
-            return application(environ, start_response)
-
-        return as_called
 
     return make_filter
 

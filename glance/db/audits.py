@@ -12,13 +12,13 @@ from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, 
 
 from glance.db.locations import gone
 from glance.db.mapping import from_location, to_image, to_location
-from glance.db.query import IMAGES
+from glance.db.query import IMAGES, Checked
 from glance.db.schema import image_locations, images
 from glance.db.transactions import Database
 from glance.model.image import Image, Location
 
 #: Data that should be there, and that nobody is about to erase.
-_KEPT = image_locations.c.status.in_(("active", "staged"))
+_KEPT = Checked(image_locations.c.status).in_(("active", "staged"))
 _ACTIVE = image_locations.c.status == "active"
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Label, Table, Text, select
+import orjson
+from sqlalchemy import ColumnElement, Connection, Label, String, Table, Text, literal, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
+from glance import errors
 from glance.db.schema import image_locations, image_properties, image_tags
+
+#: What JSON escapes.
+_ODD = '"\\\n'
 
 
 class _Object(GenericFunction[str]):
@@ -64,6 +69,18 @@ def belongings(image_id: ColumnElement[Any]) -> tuple[Label[Any], ...]:
             _Array(location.value, location.store, location.meta_data, location.status, location.owned, location.damaged),
         ),
     )
+
+
+def check_json(connection: Connection) -> None:
+    """Raises ConfigurationError for a database that does not escape the names in its objects, so that one image with such a name would spoil every
+    list that it is in."""
+    made = connection.scalar(select(_Object(literal(_ODD, String()), literal(_ODD, String()))))
+    try:
+        if orjson.loads(made or "") == {_ODD: _ODD}:
+            return
+    except orjson.JSONDecodeError:
+        pass
+    raise errors.ConfigurationError(reason="The database server makes broken JSON of names with quotes: MariaDB 10.11.3 or newer is needed.")
 
 
 def _column(table: Table, image_id: ColumnElement[Any], key: ColumnElement[Any], value: ColumnElement[Any]) -> Label[Any]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, PoolResetState, create_engine, event, make_url
+from sqlalchemy import URL, Engine, PoolResetState, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from glance import errors
-from glance.db.transactions import begin_in_sqlite
+from glance.db.transactions import begin_in_postgresql, begin_in_sqlite
 
 LOG = logging.getLogger(__name__)
 
@@ -140,8 +141,7 @@ def _prepare_postgresql(engine: Engine, answer_timeout: int | None) -> None:
     if engine.driver == "psycopg" and answer_timeout is not None:
         from glance.db.postgresql import bounded
 
-        connect = bounded(answer_timeout)
-        event.listen(engine, "do_connect", lambda _dialect, _record, arguments, options: connect(*arguments, **options))
+        _connect_by(engine, bounded(answer_timeout))
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
@@ -149,19 +149,24 @@ def _prepare_postgresql(engine: Engine, answer_timeout: int | None) -> None:
         cursor.execute(f"SET lock_timeout = '{_BUSY_SECONDS}s'")
         connection.commit()
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        driver: Any = connection.connection.driver_connection
-        if driver.autocommit and connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            driver.autocommit = False
-
     @event.listens_for(engine, "reset")
     def undo(connection: Any, _record: Any, state: PoolResetState) -> None:
         if not (connection.autocommit or state.terminate_only):
             connection.rollback()
 
+    event.listen(engine, "begin", begin_in_postgresql)
+
+
+def _connect_by(engine: Engine, connect: Callable[..., Any]) -> None:
+    event.listen(engine, "do_connect", lambda _dialect, _record, arguments, options: connect(*arguments, **options))
+
 
 def _prepare_mysql(engine: Engine) -> None:
+    if engine.driver == "pymysql":
+        from glance.db.mariadb import connector
+
+        _connect_by(engine, connector())
+
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         connection.cursor().execute(f"SET innodb_lock_wait_timeout = {_BUSY_SECONDS}")

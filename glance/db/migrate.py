@@ -17,6 +17,7 @@ from zlib import crc32
 from sqlalchemy import Connection, Engine, func, inspect, select
 
 from glance import errors
+from glance.db.belongings import check_json
 from glance.db.engine import unusable
 from glance.db.revisions import Phase, Position, Revision, Revisions, version_of
 from glance.db.schema import images
@@ -88,6 +89,7 @@ def check(engine: Engine) -> None:
     known = Revisions()
     with explained(engine):
         database = Database(engine)
+        database.read(check_json)
         if database.read(known.fit):
             return
         current = database.read(version_of)

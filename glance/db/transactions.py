@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -12,7 +13,7 @@ from functools import lru_cache, partial
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 
-from sqlalchemy import Connection, Dialect, Engine, Select
+from sqlalchemy import Connection, Dialect, Engine, Pool, Select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -127,12 +128,19 @@ class Reader:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.errors: Any = engine.dialect.loaded_dbapi.Error
-        #: A transaction around a read costs PostgreSQL two messages. In SQLite it costs nothing; to MariaDB the change of the mode would have to be
-        #: told, in messages whose failure the driver does not name.
+        #: A transaction around a read costs PostgreSQL two messages. SQLite's connections begin none by themselves; to MariaDB the change of the mode
+        #: would have to be told, in messages whose failure the driver does not name.
         self.commits_itself = engine.dialect.name == "postgresql"
         #: The driver can say of each statement whether it is planned once, or for the values of each time.
         self.plans = engine.driver == "psycopg"
         self.prepared = lru_cache(_KEPT)(self._prepare)
+        self._leaving = threading.Lock()
+
+    def leave(self, pool: Pool) -> None:
+        """A connection of ``pool`` was lost, so all of them are closed: once, whoever else finds the same."""
+        with self._leaving:
+            if self.engine.pool is pool:
+                self.engine.dispose()
 
     def _prepare(self, make: Callable[..., Select[Any]], *arguments: Any) -> Prepared:
         return Prepared(make(*arguments), self.engine.dialect)
@@ -144,17 +152,19 @@ class Reading:
     pass a statement on, SQLAlchemy takes longer than databases take to answer these. Raises DBAPIError as its connections do."""
 
     _reader: Reader
+    _pool: Any = None
     _pooled: Any = None
     _driver: Any = None
 
     def __enter__(self) -> Self:
+        self._pool = self._reader.engine.pool
         try:
-            self._pooled = self._reader.engine.raw_connection()
+            self._pooled = self._pool.connect()
+            self._driver = self._pooled.driver_connection
+            if self._reader.commits_itself and not self._driver.autocommit:
+                self._driver.autocommit = True
         except self._reader.errors as error:
-            raise self._named(error, None) from error
-        self._driver = self._pooled.driver_connection
-        if self._reader.commits_itself and not self._driver.autocommit:
-            self._driver.autocommit = True
+            raise self._named(error, None, is_lost=self._pooled is not None) from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
@@ -175,22 +185,19 @@ class Reading:
             fetched = cursor.fetchall()
             cursor.close()
         except self._reader.errors as error:
-            raise self._named(error, prepared.text) from error
+            raise self._named(error, prepared.text, is_lost=self._reader.engine.dialect.is_disconnect(error, self._driver, None)) from error
         rows = [list(row) for row in fetched] if prepared.found else fetched
         for place, convert in prepared.found:
             for row in rows:
                 row[place] = convert(row[place])
         return rows
 
-    def _named(self, error: Any, text: str | None) -> DBAPIError:
-        """The error of a driver in SQLAlchemy's classes; a connection that is lost takes those of the pool with it."""
-        engine = self._reader.engine
-        is_lost = text is not None and engine.dialect.is_disconnect(error, self._driver, None)
+    def _named(self, error: Any, text: str | None, *, is_lost: bool) -> DBAPIError:
+        """As ``named``; a connection that is lost takes those of its pool with it."""
         if is_lost:
             self._pooled.invalidate(error)
-            engine.dispose()
-        named = DBAPIError.instance(text, None, error, self._reader.errors, True, is_lost, engine.dialect)
-        return cast("DBAPIError", named)
+            self._reader.leave(self._pool)
+        return named(error, self._reader.engine.dialect, text, is_lost=is_lost)
 
 
 class Database:
@@ -215,6 +222,22 @@ def begin_in_sqlite(connection: Connection) -> None:
     """A transaction that reads first and writes later could not wait for another writer: it would have to fail."""
     writes = connection.get_execution_options().get(WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def begin_in_postgresql(connection: Connection) -> None:
+    """What only reads has left the driver's connection in a mode in which each statement commits itself."""
+    driver: Any = connection.connection.driver_connection
+    if driver.autocommit and connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        try:
+            driver.autocommit = False
+        except connection.dialect.loaded_dbapi.Error as error:
+            connection.invalidate(error)
+            raise named(error, connection.dialect, None, is_lost=True) from error
+
+
+def named(error: Any, dialect: Dialect, text: str | None, *, is_lost: bool) -> DBAPIError:
+    """The error of a driver in SQLAlchemy's classes. ``text`` is the statement that failed; ``is_lost``: the connection is of no use any more."""
+    return cast("DBAPIError", DBAPIError.instance(text, None, error, dialect.loaded_dbapi.Error, True, is_lost, dialect))
 
 
 def _never(_connection: object) -> None:

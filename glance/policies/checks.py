@@ -66,6 +66,14 @@ def refuse_cycles(rules: Rules) -> None:
     TopologicalSorter(_references(rules)).prepare()
 
 
+def in_order(rules: Rules, default_rule: str) -> list[str]:
+    """The names of all rules, each behind those that it refers to, which is ``default_rule`` where there is no such rule. Raises ValueError
+    (CycleError) for rules that refer to each other in a circle."""
+    references = _references(rules)
+    found = {name: [one if one in rules else default_rule for one in named] for name, named in references.items()}
+    return [name for name in TopologicalSorter(found).static_order() if name in rules]
+
+
 def refuse_unusable(rules: Rules) -> None:
     """Raises ValueError, which names the rule, for a check that a request could not be answered with."""
     for name, check in rules.items():

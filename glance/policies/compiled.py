@@ -10,28 +10,37 @@ from typing import Any
 from oslo_policy.policy import AndCheck, NotCheck, OrCheck, RuleCheck, Rules
 
 from glance.context import RequestContext
-from glance.policies.checks import CREDENTIALS, Check
+from glance.policies.checks import CREDENTIALS, Check, in_order
 
 Target = Mapping[str, object]
 #: Whether a check holds for somebody, about something.
 Compiled = Callable[[RequestContext, Target], bool]
 
-# The library names these in none of its public modules.
-_ALL, _NONE, _ROLE, _OTHER = (type(check) for check in Rules.from_dict({"all": "@", "none": "!", "role": "role:x", "other": "x:y"}).values())
+
+def _kind(text: str) -> type:
+    """The class of a check that the library names in none of its public modules."""
+    return type(Rules.from_dict({"rule": text})["rule"])
+
+
+_ALL, _NONE, _ROLE, _COMPARISON = _kind("@"), _kind("!"), _kind("role:x"), _kind("x:y")
 
 _NAME = re.compile(r"%\(([^()]+)\)s")
 
 
-class CompiledRules(dict[str, Compiled]):
-    """The checks of ``rules``, also those that they refer to. ``default_rule`` decides for a rule that there is not."""
+class CompiledRules:
+    """``by_name`` are the checks of ``rules``; ``otherwise`` decides for a rule that there is not: ``default_rule``, or nobody may.
+
+    Raises ValueError (CycleError) for rules that refer to each other in a circle, be it by way of ``default_rule``.
+    """
 
     def __init__(self, rules: Rules, default_rule: str) -> None:
         self.rules = rules  # for checks that look for others themselves
-        self._default_rule = default_rule
-        super().__init__({name: self.of(check) for name, check in rules.items()})
-
-    def __missing__(self, rule: str) -> Compiled:
-        return self[self._default_rule]
+        self.by_name: dict[str, Compiled] = {}
+        self.otherwise: Compiled = _nobody
+        for name in in_order(rules, default_rule):  # what a check refers to is there when it is made
+            self.by_name[name] = self.of(rules[name])
+            if name == default_rule:
+                self.otherwise = self.by_name[name]
 
     def of(self, check: Check) -> Compiled:
         """A check as a function. One of a kind that the library does not bring is asked as the library does."""
@@ -40,29 +49,17 @@ class CompiledRules(dict[str, Compiled]):
         if isinstance(check, NotCheck):
             inner = self.of(check.rule)
             return lambda ctx, target: not inner(ctx, target)
-        make = {_ALL: _everybody, _NONE: _nobody, RuleCheck: self._rule, _ROLE: _role, _OTHER: self._compared}.get(type(check), self._foreign)
-        return make(check)
-
-    def _rule(self, check: Any) -> Compiled:
-        def rule(ctx: RequestContext, target: Target) -> bool:
-            return self[check.match](ctx, target)
-
-        return rule
-
-    def _compared(self, check: Any) -> Compiled:
-        """LEFT:RIGHT, where the left side is a literal, or what is known of whoever asks."""
-        try:
-            literal = str(ast.literal_eval(check.kind))
-        except ValueError:
-            attribute = CREDENTIALS.get(check.kind)
-            if attribute is not None:
-                return _known(attribute, check.match)
-        except SyntaxError:
-            pass
-        else:
-            wanted = _filled(check.match)
-            return lambda _ctx, target: wanted(target) == literal
-        return self._foreign(check)
+        if isinstance(check, RuleCheck):
+            return self.by_name.get(check.match, self.otherwise)
+        kind: type = type(check)
+        if kind is _ALL:
+            return _everybody
+        if kind is _NONE:
+            return _nobody
+        if kind is _ROLE:
+            return _role(check)
+        compared = _compared(check) if kind is _COMPARISON else None
+        return compared or self._foreign(check)
 
     def _foreign(self, check: Check) -> Compiled:
         asked = AndCheck([check])  # it knows how many arguments a check takes
@@ -101,12 +98,12 @@ def _filled(text: str) -> Callable[[Target], str | None]:
     return filled
 
 
-def _everybody(_check: Any) -> Compiled:
-    return lambda _ctx, _target: True
+def _everybody(_ctx: RequestContext, _target: Target) -> bool:
+    return True
 
 
-def _nobody(_check: Any) -> Compiled:
-    return lambda _ctx, _target: False
+def _nobody(_ctx: RequestContext, _target: Target) -> bool:
+    return False
 
 
 def _role(check: Any) -> Compiled:
@@ -119,11 +116,23 @@ def _role(check: Any) -> Compiled:
     return has_role
 
 
+def _compared(check: Any) -> Compiled | None:
+    """LEFT:RIGHT, where the left side is a literal, or names what is known of whoever asks; None for any other."""
+    if check.kind in CREDENTIALS:
+        return _known(CREDENTIALS[check.kind], check.match)
+    try:
+        literal = str(ast.literal_eval(check.kind))
+    except (ValueError, SyntaxError):
+        return None
+    wanted = _filled(check.match)
+    return lambda _ctx, target: wanted(target) == literal
+
+
 def _known(attribute: str, text: str) -> Compiled:
-    wanted = None if "%" not in text else _filled(text)
+    wanted = _filled(text) if "%" in text else None  # most texts are as they are, and asked for in each request
 
     def compared(ctx: RequestContext, target: Target) -> bool:
-        value, right = getattr(ctx, attribute), text if wanted is None else wanted(target)
+        value, right = getattr(ctx, attribute), wanted(target) if wanted else text
         return right in [str(one) for one in value] if isinstance(value, tuple) else right == str(value)
 
     return compared

@@ -7,6 +7,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from oslo_policy.policy import Rules
@@ -28,6 +29,17 @@ SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 #: The files that there are, in the order in which they count, each with what differs when it does (the time of its last change first), or why it
 #: cannot be looked at.
 _Version = Mapping[Path, tuple[int, ...] | str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What one reading of the files has found: replaced as a whole, so that no request sees half of it. ``decided`` are the rules that the files
+    have a say in."""
+
+    rules: Rules
+    origins: Mapping[str, Path]
+    decided: frozenset[str]
+    compiled: CompiledRules
 
 
 class PolicyEngine:
@@ -68,19 +80,28 @@ class PolicyEngine:
         self._looking = threading.Lock()
         self._looked = clock()
         self._version = self._seen = self._look()
-        self._take(*self._read(self._version))
+        self._reading = self._read(self._version)
+
+    @property
+    def rules(self) -> Rules:
+        return self._reading.rules
+
+    @property
+    def origins(self) -> Mapping[str, Path]:
+        return self._reading.origins
 
     def allows(self, rule: str | checks.Check, ctx: RequestContext, target: Mapping[str, object]) -> bool:
         if abs(self._clock() - self._looked) >= INTERVAL:  # a clock may be set back
             self._refresh()
-        check = self._compiled[rule] if isinstance(rule, str) else self._compiled.of(rule)
+        compiled = self._reading.compiled
+        check = compiled.by_name.get(rule, compiled.otherwise) if isinstance(rule, str) else compiled.of(rule)
         return check(ctx, target)
 
     def knows(self, rule: str) -> bool:
         return rule in self.rules
 
     def is_default(self, rule: str) -> bool:
-        return rule not in self._decided
+        return rule not in self._reading.decided
 
     def _refresh(self) -> None:
         """Reads the files again where they have changed, and stay as they are."""
@@ -99,7 +120,7 @@ class PolicyEngine:
 
     def _read_again(self, version: _Version) -> None:
         try:
-            found, origins = self._read(version)
+            reading = self._read(version)
         except errors.ConfigurationError as error:
             self._version = version
             LOG.error("%s The rules that were read before stay.", error)
@@ -107,13 +128,9 @@ class PolicyEngine:
         if self._look() != version:
             return  # written while it was read: the next looks will see
         self._version = version
-        self._take(found, origins)
+        self._reading = reading
         for path in version:
             LOG.info("The policy file %s has been read again.", path)
-
-    def _take(self, found: Rules, origins: dict[str, Path]) -> None:
-        self.rules, self.origins, self._decided = found, origins, checks.decided(found, origins)
-        self._compiled = CompiledRules(found, self._default_rule)
 
     def _look(self) -> _Version:
         return dict(self._files())
@@ -132,7 +149,7 @@ class PolicyEngine:
             for path in paths:
                 yield from _looked_at(path)
 
-    def _read(self, version: _Version) -> tuple[Rules, dict[str, Path]]:
+    def _read(self, version: _Version) -> _Reading:
         rules = Rules.from_dict(self._defaults, self._default_rule)
         origins: dict[str, Path] = {}
         for path, state in version.items():
@@ -155,7 +172,7 @@ class PolicyEngine:
         unused = origins.keys() - self._defaults.keys() - checks.referred(rules)
         if unused:
             LOG.warning("The policy has rules that nothing asks for, unless property protections do: %s.", _listed(unused))
-        return rules, origins
+        return _Reading(rules, origins, checks.decided(rules, origins), CompiledRules(rules, self._default_rule))
 
     def _unresolved(self, rules: Rules) -> frozenset[str]:
         """Rules that refer, also by way of others, to one that there is not. Raises ConfigurationError where the service asks for one of them."""

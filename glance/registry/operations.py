@@ -20,11 +20,11 @@ from glance.registry.codec import FLAG, INTEGER, NUMBER, TEXT, TIME, WORDS, Code
 
 R = TypeVar("R")
 
-#: What stands for each name in braces; a member may contain anything.
-_SEGMENTS = {"image_id": r"[A-Za-z0-9-]{1,36}", "attempt": r"[^/]+", "member": r".+"}
-_IMAGE_ID = re.compile(_SEGMENTS["image_id"])
+#: What stands for each name in braces (regular expressions); a member may contain anything.
+PATTERNS = {"image_id": r"[A-Za-z0-9-]{1,36}", "attempt": r"[^/]+", "member": r".+"}
+_IMAGE_ID = re.compile(PATTERNS["image_id"])
 #: Paths of their own, so no image is called that.
-_RESERVED = frozenset({"detail"})
+_RESERVED = frozenset({"detail", "query"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +52,7 @@ class Operation(Generic[R]):
         if "{" not in self.path:
             return self.path
         # Dots too, since ".." would be taken for a step up.
-        return self.path.format_map({name: quote(text, safe="").replace(".", "%2E") for name, text in arguments.items() if name in _SEGMENTS})
+        return self.path.format_map({name: quote(text, safe="").replace(".", "%2E") for name, text in arguments.items() if name in PATTERNS})
 
     def dump(self, arguments: Mapping[str, Any]) -> dict[str, object] | None:
         """The body of the request, None where there is none."""
@@ -61,11 +61,6 @@ class Operation(Generic[R]):
     def load(self, parameters: Mapping[str, str], document: object) -> dict[str, Any]:
         """The arguments of a request: those of its path, and those of its body. Raises Invalid."""
         return {**parameters, **codec.load_slots(self.body, document)}
-
-
-def pattern(path: str, prefix: str = "") -> str:
-    """The regular expression of the paths that a template with names in braces stands for; its groups have these names behind ``prefix``."""
-    return re.sub(r"{(\w+)}", lambda name: f"(?P<{prefix}{name[1]}>{_SEGMENTS[name[1]]})", path)
 
 
 def _load_states(data: object) -> frozenset[str] | None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hmac
 import logging
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from http import HTTPStatus
@@ -25,6 +24,7 @@ from glance.model.image import Image, Location
 from glance.model.metrics import ROUTE
 from glance.registry import codec, operations, wire
 from glance.registry.operations import OPERATIONS, Operation
+from glance.router import Router
 from glance.stream import read_chunks
 
 LOG = logging.getLogger(__name__)
@@ -61,33 +61,8 @@ class Answer:
     allow: str = ""
 
 
-Handler = Callable[[Environ, RequestContext, dict[str, str]], Answer]
-
-
-class _Routes:
-    """Finds the row of a request, in one step for each method."""
-
-    def __init__(self, rows: Sequence[tuple[str, str, Handler]]) -> None:
-        self._rows = rows
-        verbs = {verb for verb, _path, _handle in rows}
-        self._patterns = {verb: re.compile("|".join(self._alternatives(verb))) for verb in sorted(verbs)}
-
-    def _alternatives(self, verb: str) -> list[str]:
-        """The row of that number is the group of that number; names of its path have the number in front."""
-        return [f"(?P<_{number}>{operations.pattern(row[1], f'_{number}_')})" for number, row in enumerate(self._rows) if row[0] == verb]
-
-    def find(self, verb: str, path: str) -> tuple[str, Handler, dict[str, str]] | None:
-        """Its template, its handler, and what stands for each name in the path."""
-        match = self._patterns[verb].fullmatch(path) if verb in self._patterns else None
-        if match is None:
-            return None
-        group = str(match.lastgroup)
-        _verb, template, handle = self._rows[int(group[1:])]
-        return template, handle, {name[len(group) + 1 :]: text for name, text in match.groupdict().items() if name.startswith(f"{group}_")}
-
-    def verbs(self, path: str) -> list[str]:
-        """What the path has."""
-        return [verb for verb, pattern in self._patterns.items() if pattern.fullmatch(path)]
+#: What stands for the names of its path comes last.
+Handler = Callable[[Environ, RequestContext, Mapping[str, str]], Answer]
 
 
 class RegistryApp:
@@ -112,14 +87,19 @@ class RegistryApp:
         self._secret = secret.encode() if secret else None
         self._anonymous_is_admin = anonymous_is_admin
         self._parse = partial(query.parse, default_limit=default_limit, max_limit=max_limit, id_format=id_format)
-        routes: list[tuple[str, str, Handler]] = [
-            *(("GET", path, partial(self._list, wire.dump_brief)) for path in ("/", "/images", "/images/")),
-            ("GET", "/images/detail", partial(self._list, wire.IMAGE.dump)),
-            ("PUT", "/images/{image_id}", self._put_image),
-            ("PUT", "/images/{image_id}/members/{member}", self._put_member),
-            *((row.verb, row.path, partial(self._operate, row)) for row in OPERATIONS),
-        ]
-        self._routes = _Routes(routes)
+        self._router = Router(self._table(), operations.PATTERNS)
+
+    def _table(self) -> dict[str, dict[str, Handler]]:
+        """The operations, and in place of some of them or beside them what clients of 2012 ask for."""
+        table: dict[str, dict[str, Handler]] = {}
+        for row in OPERATIONS:
+            table.setdefault(row.path, {})[row.verb] = partial(self._operate, row)
+        for path in ("/", "/images", "/images/"):
+            table.setdefault(path, {})["GET"] = partial(self._list, wire.dump_brief)
+        table["/images/detail"] = {"GET": partial(self._list, wire.IMAGE.dump)}
+        table["/images/{image_id}"]["PUT"] = self._put_image
+        table["/images/{image_id}/members/{member}"]["PUT"] = self._put_member
+        return table
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         answer = self._respond(environ)
@@ -152,14 +132,14 @@ class RegistryApp:
         return self._secret is None or hmac.compare_digest(given.encode("latin-1"), self._secret)
 
     def _dispatch(self, environ: dict[str, Any], path: str) -> Answer:
-        found = self._routes.find(environ["REQUEST_METHOD"], path)
-        if found is not None:
-            environ[ROUTE], handle, parameters = found
-            return handle(environ, self._context(environ), parameters)
-        verbs = self._routes.verbs(path)
-        if not verbs:
+        route = self._router.find(path)
+        if route is None:
             raise errors.NotFound(reason="The registry has no such path.")
-        return replace(_text("The method is not allowed here.", 405), allow=", ".join(verbs))
+        environ[ROUTE] = route.template
+        handle = route.handlers.get(environ["REQUEST_METHOD"])
+        if handle is None:
+            return replace(_text("The method is not allowed here.", 405), allow=", ".join(sorted(route.handlers)))
+        return handle(environ, self._context(environ), route.arguments)
 
     def _context(self, environ: Environ) -> RequestContext:
         headers = {name: _utf8(environ[key]) for key, name in _TOLD if key in environ}
@@ -170,7 +150,7 @@ class RegistryApp:
             raise errors.NotAuthenticated
         return unauthenticated(headers.get(REQUEST_ID, ""))
 
-    def _operate(self, row: Operation[Any], environ: Environ, ctx: RequestContext, parameters: dict[str, str]) -> Answer:
+    def _operate(self, row: Operation[Any], environ: Environ, ctx: RequestContext, parameters: Mapping[str, str]) -> Answer:
         document = _document(environ)
         if row in _CLASSIC_BODIES:
             document = _CLASSIC_BODIES[row](ctx, document)
@@ -186,11 +166,11 @@ class RegistryApp:
             return Answer(204)
         return _json({row.answer.key: row.answer.codec.dump(result)})
 
-    def _list(self, dump: Callable[[Image], object], environ: Environ, ctx: RequestContext, _parameters: dict[str, str]) -> Answer:
+    def _list(self, dump: Callable[[Image], object], environ: Environ, ctx: RequestContext, _parameters: Mapping[str, str]) -> Answer:
         images = self._registry.images.list(ctx, self._parse(_query(environ), is_admin=ctx.is_admin))
         return _json({"images": [dump(image) for image in images]})
 
-    def _put_image(self, environ: Environ, ctx: RequestContext, parameters: dict[str, str]) -> Answer:
+    def _put_image(self, environ: Environ, ctx: RequestContext, parameters: Mapping[str, str]) -> Answer:
         """``images.update``; a classic writer also sends what an update cannot change: the whole image back, or a location that is new."""
         body = codec.load_object(_document(environ))
         given = dict(codec.load_object(body.get("image")))
@@ -217,7 +197,7 @@ class RegistryApp:
             del values["status"]
         return {"image_id": image_id, "changes": replace(update["changes"], values=values), "from_status": from_status}
 
-    def _put_member(self, environ: Environ, ctx: RequestContext, parameters: dict[str, str]) -> Answer:
+    def _put_member(self, environ: Environ, ctx: RequestContext, parameters: Mapping[str, str]) -> Answer:
         document = _document(environ)
         given = codec.Slot("member", codec.table(codec.ANYTHING), default={}).load(document)
         membership = wire.MEMBERSHIP.load({**given, "member_id": parameters["member"]})

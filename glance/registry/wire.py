@@ -83,6 +83,7 @@ LOCATION_CHANGE = record(
     Slot("after", several(LOCATION)),
 )
 STANDING = record(Standing, Slot("status", TEXT), Slot("locations", several(LOCATION)), Slot("uploading", FLAG))
+PROPERTIES = table(optional(TEXT))
 
 UPLOAD = record(
     Upload,
@@ -133,13 +134,6 @@ MEMBERSHIP = record(
 )
 
 
-def _load_properties(data: object) -> Mapping[str, str | None]:
-    for value in load_object(data).values():
-        if type(value) is not str and value is not None:
-            raise errors.BodyMalformed(reason="Texts or null are expected.")
-    return load_object(data)
-
-
 def _load_noted(item: tuple[str, datetime]) -> tuple[int, datetime]:
     if not item[0].isdecimal():
         raise errors.BodyMalformed(reason="Ids of locations are expected.")
@@ -188,7 +182,6 @@ QUERY = record(
 )
 
 _IS_PUBLIC = Slot("is_public", FLAG)
-PROPERTIES: Codec[Mapping[str, str | None]] = Codec(dict, _load_properties)
 _PROPERTIES = Slot("properties", optional(PROPERTIES), default=None)
 _TAGS = Slot("tags", optional(TEXTS), default=None)
 _PURGE = Slot("purge_props", FLAG, default=False)
@@ -200,14 +193,9 @@ _LOCATION_DATA = Slot("location_data", LOCATIONS)
 _CLASSIC_LOCATION = Slot("location", TEXT)
 _NAMES = tuple(attribute.name for attribute in ATTRIBUTES)
 _VALUES = attrgetter(*_NAMES)
-#: Images are most of what travels, so their attributes have a loop of their own instead of slots: in the order of Image's fields, each with the type
-#: of values that are right as they are, how others are read, and what stands for none.
-_AS_THEY_ARE: Mapping[str, type | None] = {"text": str, "boolean": bool, "integer": None, "time": None}
-_LOADERS = tuple(
-    (field.name, _AS_THEY_ARE[BY_NAME[field.name].kind], KINDS[BY_NAME[field.name].kind].load, "" if field.name == "id" else field.default)
-    for field in dataclasses.fields(Image)
-    if field.name in BY_NAME
-)
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Image)} | {"id": ""}
+#: Images are most of what travels, so their attributes have a loop of their own instead of slots: how each is read, and what stands for none.
+_LOADERS = tuple((attribute.name, KINDS[attribute.kind].load, _DEFAULTS[attribute.name]) for attribute in ATTRIBUTES)
 #: Of ids the registry itself knows what is wrong with them.
 _CHECKED = tuple(attribute for attribute in ATTRIBUTES if attribute.name != "id")
 #: What the registry alone decides once an image exists; a classic client sends all of an image back.
@@ -232,21 +220,24 @@ def _dump_image(image: Image) -> dict[str, object]:
 
 def _load_image(data: object) -> Image:
     members = load_object(data)
-    values: list[Any] = []
+    values = _load_attributes(members)
+    return Image(**values, properties=_properties(members), tags=_TAGS.load(members) or (), locations=load_locations(members))
+
+
+def _load_attributes(members: Mapping[str, object]) -> dict[str, Any]:
+    """All core attributes of an image."""
+    values: dict[str, Any] = {}
     name = ""
     try:
-        for name, kind, load, default in _LOADERS:
+        for name, load, default in _LOADERS:
             value = members.get(name)
-            if type(value) is kind:
-                values.append(value)
-            else:
-                values.append(default if value is None else load(value))
+            values[name] = default if value is None else load(value)
     except errors.BodyMalformed as error:
         raise at_key(name, error) from None
-    values += [_properties(members), _TAGS.load(members) or (), load_locations(members)]
-    image = Image(*values)
-    visibility = _checked(members, image.status, image.visibility)
-    return image if visibility == image.visibility else dataclasses.replace(image, visibility=visibility)
+    if values["status"] not in STATUSES:
+        raise errors.Invalid(reason=f"Invalid image status '{values['status'][:64]}' for image.")
+    values["visibility"] = _visibility(members, values["visibility"])
+    return values
 
 
 def _load_kept_image(data: object) -> Image:
@@ -287,7 +278,7 @@ def _dump_changes(changes: ImageChanges) -> dict[str, object]:
 
 def _load_changes(data: object) -> ImageChanges:
     members = load_object(data)
-    values = {name: value for name, value in _attributes(members).items() if name not in _NEVER_CHANGED}
+    values = {name: value for name, value in _given(members).items() if name not in _NEVER_CHANGED}
     named = _properties(members)
     words, added = _TAGS.load(members), _TAG.load(members)
     _check(values, named, (*(words or ()), *([] if added is None else [added])))
@@ -306,21 +297,18 @@ STARTED: Codec[Started] = Codec(
 )
 
 
-def _attributes(members: Mapping[str, object]) -> dict[str, Any]:
+def _given(members: Mapping[str, object]) -> dict[str, Any]:
     """The core attributes that are given; null, where an attribute cannot be that, is as good as absent."""
-    image = _load_image(members)
-    given = {name for name, _kind, _load, default in _LOADERS if members.get(name) is not None or (name in members and default is None)}
+    given = {name for name, _load, default in _LOADERS if members.get(name) is not None or (name in members and default is None)}
     if members.get("is_public") is not None:
         given.add("visibility")
-    return {name: getattr(image, name) for name in _NAMES if name in given}
+    return {name: value for name, value in _load_attributes(members).items() if name in given}
 
 
-def _checked(members: Mapping[str, object], status: str, visibility: str) -> str:
-    """The visibility of an image. Where ``is_public`` says something else, that is what a classic client has changed."""
-    if status not in STATUSES:
-        raise errors.Invalid(reason=f"Invalid image status '{status[:64]}' for image.")
+def _visibility(members: Mapping[str, object], visibility: str) -> str:
+    """Where ``is_public`` says something else, that is what a classic client has changed."""
     if members.get("is_public") is not None and _IS_PUBLIC.load(members) is not (visibility == PUBLIC):
-        visibility = SHARED if visibility == PUBLIC else PUBLIC
+        return SHARED if visibility == PUBLIC else PUBLIC
     if visibility not in VISIBILITIES:
         raise errors.Invalid(reason=f"Invalid image visibility '{visibility[:64]}' for image.")
     return visibility

@@ -78,7 +78,6 @@ class Answer:
         self._can_chunk = head.version == "1.1"
         self._headers: Headers = []
         self._status = ""
-        self.code = 0
         self._left: int | None = None
         self._chunked = False
         self._may_keep = may_keep
@@ -86,6 +85,10 @@ class Answer:
         self.head_sent = False
         self.sent = 0
         self.request_id = "-"
+
+    @property
+    def code(self) -> int:
+        return int(self._status[:3] or 0)
 
     def start(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Callable[[bytes], None]:
         """``start_response``."""
@@ -117,7 +120,6 @@ class Answer:
                 self.request_id = value
             kept.append((name, value))
         self._status, self._headers, self._left, self.keep_alive = status, kept, length, keep_alive
-        self.code = int(status[:3])
 
     @property
     def _bodyless(self) -> bool:
@@ -160,11 +162,11 @@ class Answer:
         self.head_sent = True
         return format_head(self._status, headers, keep_alive=self.keep_alive)
 
-    def send(self, result: Iterable[bytes], *, file_wrapper: bool) -> None:
+    def send(self, result: Iterable[bytes]) -> None:
         """Sends what the application returned."""
         if self._status and isinstance(result, list | tuple) and self._left is None and not self._bodyless and not self.head_sent:
             self._set_length(sum(map(len, result)))
-        if file_wrapper and isinstance(result, FileWrapper) and self._send_file(result):
+        if isinstance(result, FileWrapper) and self._send_file(result):
             return
         for data in result:
             if data:
@@ -177,7 +179,7 @@ class Answer:
         self._headers.append(("Content-Length", str(length)))
 
     def _send_file(self, result: FileWrapper) -> bool:
-        """Sends a regular file, without reading it unless it is small; False where that cannot be done."""
+        """Sends a regular file without reading it; False where that cannot be done."""
         region = result.region()
         if region is None or self._bodyless or not self._status:
             return False
@@ -185,11 +187,7 @@ class Answer:
         if self._left is None:
             self._set_length(available)
         count = min(available, self._left or 0)
-        if count <= _SMALL:
-            self.write(result.file.read(count))
-            return True
-        if not self.head_sent:
-            self._conn.send(self._head(), more=True)
+        self.write(b"")
         sent = self._conn.sendfile(descriptor, position, count)
         self.sent += sent
         self._left = (self._left or 0) - sent
@@ -210,7 +208,7 @@ class Answer:
 
     def replace(self, code: int, text: str) -> None:
         """Sends a plain answer instead of the application's; the head must not have been sent."""
-        self._status, self.code = plain_status(code), code
+        self._status = plain_status(code)
         data = text.encode()
         self._conn.send(plain_answer(code, data, with_body=not self._is_head))
         self.keep_alive = False

@@ -61,6 +61,11 @@ class Connection:
         self._pace = Pace(timeout)
         self.sock.settimeout(timeout)
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether this process speaks TLS with the client."""
+        return isinstance(self.sock, ssl.SSLSocket)
+
     def receive(self, size: int) -> bytes:
         """What has arrived, at most ``size`` bytes; b"" when the client closed its side. Raises ClientDisconnected."""
         if self.buffer:
@@ -69,7 +74,7 @@ class Connection:
             return data
         started = monotonic()
         try:
-            if not isinstance(self.sock, ssl.SSLSocket):
+            if not self.is_encrypted:
                 self._wait_for(select.POLLIN)  # recv would hold a buffer of that size meanwhile, for each client that is slow
             data = self.sock.recv(min(size, self._receive_at_most))
             self._pace.add(monotonic() - started, len(data))
@@ -95,14 +100,13 @@ class Connection:
         """Puts ``data`` back in front of what is received next."""
         self.buffer[:0] = data
 
-    def send(self, data: bytes, *, more: bool = False) -> None:
-        """Sends all of ``data``, in one packet with what follows where there is ``more``. Raises PeerGone."""
+    def send(self, data: bytes) -> None:
+        """Sends all of ``data``. Raises PeerGone."""
         view = memoryview(data)
-        flags = socket.MSG_MORE if more else 0
         try:
             while view:
                 started = monotonic()
-                sent = self.sock.send(view, flags)
+                sent = self.sock.send(view)
                 self._pace.add(monotonic() - started, sent)
                 view = view[sent:]
         except OSError as error:

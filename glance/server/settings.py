@@ -22,8 +22,7 @@ class ServerSettings:
     head, ``client_socket_timeout`` for a pause within a body or an answer. After SIGTERM everything is served for ``drain_delay`` more, then what
     runs for ``drain_timeout``. Headers under ``single_header_prefixes`` may be spelled with ``_``
     and come once; all other names with ``_`` are dropped. ``single_fields`` (``HTTP_X_ROLES``) come once too. ``threads`` is the number of requests
-    that a worker carries out at a time; of these ``concurrent_calls`` are in the application at a time, if they do not stay long: 1 suits one that
-    computes more than it waits. The service's ``side`` is served at ``side_host`` and ``side_port``, None for nowhere.
+    that a worker carries out at a time. The service's ``side`` is served at ``side_host`` and ``side_port``, None for nowhere.
     """
 
     name: str = "glance-api"
@@ -48,7 +47,6 @@ class ServerSettings:
     drain_delay: float = 0
     drain_timeout: float = 300
     threads: int = 1000
-    concurrent_calls: int | None = None
     side_host: str = "127.0.0.1"
     side_port: int | None = None
 

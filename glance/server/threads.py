@@ -4,47 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from queue import Empty, SimpleQueue
+from collections.abc import Callable
+from queue import SimpleQueue
 
 LOG = logging.getLogger(__name__)
 
 Task = Callable[[], None]
-
-#: Seconds that a thread waits for its turn: whoever has it may be waiting for something else.
-_PATIENCE = 0.005
-
-
-class Turns:
-    """Lets ``count`` threads compute at a time, any number when it is None.
-
-    Threads that all want the interpreter lock take it from each other at every system call, which costs more than waiting in line.
-    """
-
-    def __init__(self, count: int | None, patience: float = _PATIENCE) -> None:
-        self._patience = patience
-        self._limited = count is not None
-        #: A queue, since that of the standard library is several times faster than its semaphore.
-        self._free: SimpleQueue[None] = SimpleQueue()
-        for _ in range(count or 0):
-            self._free.put(None)
-
-    def taken(self) -> AbstractContextManager[None]:
-        """Waits for a turn, at most for ``patience`` seconds, and gives it back at the end."""
-        return self._turn() if self._limited else nullcontext()
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        try:
-            self._free.get(timeout=self._patience)
-        except Empty:
-            yield
-            return
-        try:
-            yield
-        finally:
-            self._free.put(None)
 
 
 class ThreadPool:
@@ -68,9 +33,9 @@ class ThreadPool:
         self._tasks.put(task)
 
     @property
-    def has_waiting(self) -> bool:
-        """Whether tasks wait for a thread."""
-        return self._spare < 0
+    def is_half_free(self) -> bool:
+        """Whether at least half of ``size`` threads have nothing to do, or need not even exist."""
+        return 2 * (self._count - self._spare) <= self._size
 
     def _grow(self) -> None:
         try:

@@ -339,8 +339,8 @@ class Worker:
             os.eventfd_write(self._wake, 1)
 
     def _may_stay(self, generation: Generation) -> bool:
-        """Whether a native thread may wait a moment for its client's next request: nobody else waits for the thread, and nothing has changed."""
-        return not self._leaving and generation is self._generation and not self._pool.has_waiting
+        """Whether a native thread may wait a moment for its client's next request: half of them never do, and it must not serve what has changed."""
+        return not self._leaving and generation is self._generation and self._pool.is_half_free
 
     def _take_returned(self) -> None:
         while True:

@@ -16,7 +16,6 @@ from glance.server.body import Body, ChunkedBody, LengthBody
 from glance.server.connection import Connection, PeerGone
 from glance.server.http import WHOLE_SERVER, Head, HeadRules, Refused, find_head_end, parse_head
 from glance.server.settings import ServerSettings
-from glance.server.threads import Turns
 
 LOG = logging.getLogger(__name__)
 ACCESS = logging.getLogger("glance.access")
@@ -24,7 +23,7 @@ ACCESS = logging.getLogger("glance.access")
 #: Seconds that a client has for sending what the application did not read, or for taking a refusal.
 _PATIENCE = 5
 #: Seconds that a thread stays with its connection for the next request, so that it need not change hands while a client asks again and again: that
-#: takes longer than most answers. Where threads are scarce none stays.
+#: takes longer than most answers.
 _STAY = 0.05
 _LOGGED_PATH = 2048
 
@@ -50,7 +49,6 @@ class Site:
         self._app = app
         self._observed = observed
         self._settings = settings
-        self._turns = Turns(settings.concurrent_calls)
         self.rules = HeadRules(
             settings.max_header_line,
             settings.max_headers_size,
@@ -64,12 +62,10 @@ class Site:
             "SERVER_NAME": address[0],
             "SERVER_PORT": str(address[1]),
             "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "https" if settings.cert_file else "http",
             "wsgi.errors": sys.stderr,
             "wsgi.multithread": True,
             "wsgi.multiprocess": settings.workers > 1,
             "wsgi.run_once": False,
-            "wsgi.file_wrapper": FileWrapper,
             "wsgi.input_terminated": True,
         }
 
@@ -140,7 +136,7 @@ class Site:
         return Outcome.CLOSE
 
     def _make_environ(self, conn: Connection, head: Head, body: Body) -> WSGIEnvironment:
-        return {
+        environ = {
             **self._environ,
             **head.fields,
             "REQUEST_METHOD": head.method,
@@ -149,8 +145,12 @@ class Site:
             "SERVER_PROTOCOL": f"HTTP/{head.version}",
             "REMOTE_ADDR": conn.peer[0],
             "REMOTE_PORT": str(conn.peer[1]),
+            "wsgi.url_scheme": "https" if conn.is_encrypted else "http",
             "wsgi.input": body,
         }
+        if not conn.is_encrypted:
+            environ["wsgi.file_wrapper"] = FileWrapper  # what the kernel sends by itself goes past TLS
+        return environ
 
     def _run(self, answer: Answer, head: Head, environ: WSGIEnvironment) -> bool:
         """Whether a complete answer was sent. Raises PeerGone."""
@@ -170,10 +170,9 @@ class Site:
 
     def _call(self, answer: Answer, environ: WSGIEnvironment) -> None:
         app = _whole_server if environ["PATH_INFO"] == WHOLE_SERVER else self._app
-        with self._turns.taken():
-            result = app(environ, answer.start)
+        result = app(environ, answer.start)
         try:
-            answer.send(result, file_wrapper=environ["wsgi.url_scheme"] == "http")
+            answer.send(result)
             answer.finish()
         finally:
             close = getattr(result, "close", None)
@@ -195,9 +194,5 @@ def _replace(answer: Answer, code: int, text: str) -> bool:
 
 
 def _log_access(conn: Connection, method: str, target: str, answer: Answer, seconds: float) -> None:
-    if not ACCESS.isEnabledFor(logging.INFO):
-        return
     # The parser let only printable ASCII into method and target.
-    values = (conn.peer[0], method, target[:_LOGGED_PATH], answer.code, answer.sent, seconds, answer.request_id)
-    # The logger's own methods would look for the line of code that calls them, which takes as long as all the rest.
-    ACCESS.handle(logging.LogRecord(ACCESS.name, logging.INFO, __file__, 0, '%s "%s %s" %d %d %.6f %s', values, None))
+    ACCESS.info('%s "%s %s" %d %d %.6f %s', conn.peer[0], method, target[:_LOGGED_PATH], answer.code, answer.sent, seconds, answer.request_id)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from glance import errors
 from glance.context import RequestContext
@@ -28,37 +27,16 @@ def authorize(services: Services, ctx: RequestContext, rule: str, image: Image |
     raise errors.PolicyForbids(rule=rule)
 
 
-@dataclass(frozen=True, slots=True)
-class _OfImage(Mapping[str, object]):
-    """What the checks of a rule about an image may name: what is stated, the image's attributes, and then its properties. Most checks name one or
-    two of them."""
-
-    _image: Image
-    _stated: Mapping[str, object]
-
-    def __getitem__(self, name: str) -> object:
-        if name in self._stated:
-            return self._stated[name]
-        return getattr(self._image, name) if name in ATTRIBUTES else self._image.properties[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys((*self._stated, *ATTRIBUTES, *self._image.properties)))
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-
-def target(ctx: RequestContext, image: Image | None = None, member: str | None = None) -> Mapping[str, object]:
+def target(ctx: RequestContext, image: Image | None = None, member: str | None = None) -> dict[str, object]:
     """What the checks of a rule may name: the image, or else the caller (spec-v2 7.4), and the project that the image is shared with: ``member``, or
     the caller's own where it sees the image as a member."""
-    if image is None:
-        owners: dict[str, object] = {"project_id": ctx.project, "tenant": ctx.project, "owner": ctx.owner}
-    else:
-        owners = {"project_id": image.owner, "tenant": image.owner, "image_id": image.id}
+    named: dict[str, object] = {"user_id": ctx.user, "project_id": ctx.project, "tenant": ctx.project, "owner": ctx.owner}
+    if image is not None:
+        named |= {**image.properties, **{name: getattr(image, name) for name in ATTRIBUTES}}
+        named |= {"user_id": ctx.user, "project_id": image.owner, "tenant": image.owner, "image_id": image.id}
         if member is None and image.visibility == visibility.SHARED and image.owner != ctx.owner:
             member = ctx.owner
-    named = {**owners, "user_id": ctx.user, "member_id": member or "", "member": member or ""}
-    return named if image is None else _OfImage(image, named)
+    return {**named, "member_id": member or "", "member": member or ""}
 
 
 def authorize_change(services: Services, ctx: RequestContext, rule: str, image: Image | None = None, member: str | None = None) -> None:

@@ -30,8 +30,6 @@ def ordered(stores: Stores, locations: Sequence[Location]) -> tuple[Location, ..
 
 def in_reading_order(stores: Stores, locations: Sequence[Location], prefer: Sequence[str] = ()) -> tuple[Location, ...]:
     """``locations`` in the order in which they are read: those in stores that are to be preferred first, then by weight; damaged ones last."""
-    if len(locations) == 1:
-        return tuple(locations)
 
     def rank(location: Location) -> tuple[bool, int]:
         name = store_name(stores, location)
@@ -66,10 +64,10 @@ class Copies:
         self.digest = _digest_of(image)
         self._services = services
         self._ctx = ctx
-        self._all = locations
         self._left = deque(locations)
         self._broken: list[Location] = []
         self._failures: list[errors.GlanceError] = []
+        self._compared = self.digest is not None and any(map(self.must_compare, locations))
 
     def name_of(self, location: Location) -> str:
         """The name of a copy's store, for people."""
@@ -77,7 +75,7 @@ class Copies:
 
     def comparison(self) -> Digest | None:
         """What the bytes of a whole image have to pass; None where the operator wants that for none of the copies."""
-        return Digest(*self.digest) if self.digest is not None and any(map(self.must_compare, self._all)) else None
+        return Digest(*self.digest) if self._compared and self.digest is not None else None
 
     def must_compare(self, location: Location) -> bool:
         """Whether a whole image that is read there must be compared with its digest."""

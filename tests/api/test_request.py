@@ -57,3 +57,19 @@ def test_json_when_it_is_announced_too_long_then_refused_unread() -> None:
 def test_json_when_it_grows_too_long_then_refused() -> None:
     with pytest.raises(errors.LimitExceeded):
         request(io.BytesIO(b" " * (LIMIT + 1)), HTTP_TRANSFER_ENCODING="chunked").json_document()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("query", "pairs"),
+    [
+        ("name=a;b&size=1", [("name", "a;b"), ("size", "1")]),
+        ("name;b=1", [("name;b", "1")]),
+        ("name=a%3Bb%26c%3D+d%2B", [("name", "a;b&c= d+")]),
+        ("name=a=b&&name&=c&", [("name", "a=b"), ("name", ""), ("", "c")]),
+        ("name=%C3%A9", [("name", "\u00e9")]),
+        ("", []),
+    ],
+)
+def test_query_when_read_then_only_ampersands_divide_it(query: str, pairs: list[tuple[str, str]]) -> None:
+    """The rules of forms (WHATWG URL, application/x-www-form-urlencoded)."""
+    assert Request({"QUERY_STRING": query}).query_pairs == pairs

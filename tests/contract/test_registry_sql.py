@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, event
@@ -100,6 +101,13 @@ def lose_answer(engine: Engine) -> None:
     event.listen(engine, "commit", commit, once=True)
 
 
+def close_idle(engine: Engine) -> None:
+    """The one connection that the pool keeps, without its knowledge."""
+    with closing(engine.raw_connection()) as pooled:
+        connection: Any = pooled.driver_connection
+    connection.close()
+
+
 @pytest.mark.parametrize("database_kind", KINDS, scope="session")
 class TestUnansweredCommits:
     """What may be done once only says that it was done."""
@@ -134,6 +142,36 @@ class TestUnansweredCommits:
         assert registry.audits.forget(second.id or 0)
         assert not registry.audits.forget(second.id or 0)
         assert registry.images.get(ALICE, image.id).locations == (location,)
+
+
+@pytest.mark.parametrize("database_kind", KINDS, scope="session")
+class TestClosedConnections:
+    """A connection of the pool is closed already. It was used last by what reads alone, or by what writes, too: in another mode in PostgreSQL."""
+
+    @pytest.fixture
+    def image(self, registry: Registry, engine: Engine) -> Image:
+        image = create(registry, name="here")
+        engine.dispose()
+        return image
+
+    def test_get_when_it_was_made_by_a_write_then_another_one_is_taken(self, engine: Engine, registry: Registry, image: Image) -> None:
+        registry.images.update(ALICE, image.id, ImageChanges({"name": "there"}))
+        close_idle(engine)
+        assert registry.images.get(ALICE, image.id).name == "there"
+
+    def test_update_when_it_was_made_by_a_read_then_another_one_is_taken(self, engine: Engine, registry: Registry, image: Image) -> None:
+        registry.images.get(ALICE, image.id)
+        close_idle(engine)
+        assert registry.images.update(ALICE, image.id, ImageChanges({"name": "there"})).name == "there"
+
+
+@pytest.mark.parametrize("database_kind", ["mariadb"], scope="session")
+class TestTls:
+    def test_connections_when_there_are_several_then_the_certificates_of_the_system_are_read_once(self, engine: Engine) -> None:
+        with closing(engine.raw_connection()) as first, closing(engine.raw_connection()) as second:
+            drivers: list[Any] = [first.driver_connection, second.driver_connection]
+        assert drivers[0] is not drivers[1]
+        assert drivers[0].ctx is drivers[1].ctx
 
 
 @pytest.mark.parametrize("database_kind", KINDS, scope="session")

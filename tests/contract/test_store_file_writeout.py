@@ -4,7 +4,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+from glance.store.drivers.file.writeout import sync_file_range
 from glance.testing.store_contract import MIB
 
 ADD = """
@@ -31,3 +33,16 @@ def test_add_when_data_are_long_then_they_go_to_the_disk_meanwhile_and_are_synce
         ("", "", "", "linkat"),
         ("", "", "", "fsync"),
     ]
+
+
+def test_call_when_the_system_has_no_such_one_then_there_is_none() -> None:
+    assert sync_file_range(SimpleNamespace()) is None
+
+
+def test_add_when_the_kernel_refuses_to_begin_then_the_data_are_stored_all_the_same(tmp_path: Path) -> None:
+    datadir, log = tmp_path / "images", tmp_path / "strace"
+    datadir.mkdir()
+    injected = ["-e", "trace=sync_file_range", "-e", "inject=sync_file_range:error=ENOSYS"]
+    subprocess.run(["strace", "-f", "-o", log, *injected, sys.executable, "-c", ADD, datadir], timeout=60, check=True)
+    assert log.read_text().count("(INJECTED)") == 2
+    assert (datadir / "one").read_bytes() == bytes(40 * MIB)

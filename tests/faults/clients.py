@@ -6,8 +6,9 @@ import contextlib
 import http.client
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from glance.testing.servers import Glance
 from glance.testing.wire import Answer, parse_all, request_bytes
@@ -103,11 +104,19 @@ class Download:
         return self.body.decode(errors="replace")
 
 
-def download(glance: Glance, image_id: str, path: str = "/v2/images/{}/file") -> Download:
+def download(
+    glance: Glance,
+    image_id: str,
+    path: str = "/v2/images/{}/file",
+    headers: Mapping[str, str] = MappingProxyType({}),
+    begun: Callable[[], None] = lambda: None,
+) -> Download:
+    """What the service answers; ``begun`` is called between head and body."""
     connection = http.client.HTTPConnection(glance.api_host, glance.api_port, timeout=PATIENCE)
     with contextlib.closing(connection):
-        connection.request("GET", path.format(image_id))
+        connection.request("GET", path.format(image_id), headers=headers)
         answer = connection.getresponse()
+        begun()
         try:
             return Download(answer.status, answer.read(), whole=True)
         except http.client.IncompleteRead as error:

@@ -14,10 +14,12 @@ KILL = "signal=SIGKILL"
 
 
 @contextmanager
-def injecting(pid: int, call: str, what: str, number: int, trace: Path) -> Iterator[None]:
-    """While it lasts, ``what`` happens at the ``number``-th ``call`` of each thread of the process; ``trace`` gets a line for each call."""
+def injecting(pid: int, call: str, what: str, number: int | str, trace: Path, on: Path | None = None) -> Iterator[None]:
+    """While it lasts, ``what`` happens at the ``number``-th ``call`` of each thread of the process ("2+": at all but the first), of those ``on`` a
+    file where one is given; ``trace`` gets a line for each call."""
     inject = f"inject={call}:{what}:when={number}"
-    command = ["strace", "-f", "-y", "-o", str(trace), "-e", f"trace={call}", "-e", inject, "-p", str(pid)]
+    only = ["-P", str(on)] if on is not None else []
+    command = ["strace", "-f", "-y", "-o", str(trace), "-e", f"trace={call}", "-e", inject, *only, "-p", str(pid)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
         try:
             assert tracer.stderr

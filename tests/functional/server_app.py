@@ -99,7 +99,7 @@ class Service:
         file = Path(self.file).open("rb")  # noqa: SIM115 - the server closes it
         file.seek(first)
         start_response("200 OK", [("Content-Length", str(size - first))])
-        return environ["wsgi.file_wrapper"](file)
+        return environ.get("wsgi.file_wrapper", lambda file: iter(lambda: file.read(65536), b""))(file)
 
     def short(self, environ, start_response):
         start_response("200 OK", [("Content-Length", "10")])

@@ -262,18 +262,21 @@ def test_servers_when_started_with_the_single_file_of_early_2011_then_serve(star
 
 def test_manage_when_the_database_is_made_then_says_its_version(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/db.sqlite"
+    told: list[str] = []
 
     def manage(*words: str) -> tuple[int, str]:
         done = run("glance-manage", "--sql-connection", url, *words, cwd=tmp_path)
         assert (done.stderr != "") == ("-v" in words)
+        told.append(done.stderr)
         return done.returncode, done.stdout
 
     assert manage("db_version") == (0, "There is no schema yet.\n")
     assert manage("db_check")[0] == 3
-    for words in (["-v", "db", "sync"], ["db_sync"]):  # the second finds nothing to do, of which nothing more is told
+    for words in (["-v", "db", "sync"], ["-v", "db_sync"], ["db_sync"]):  # the first finds something to do
         code, text = manage(*words)
         assert code == 0
         assert text.splitlines()[-1].startswith("Database is synced successfully. It is at version ")
+    assert [text.endswith("The database lacks nothing\n") and text.count("\n") for text in told[-3:]] == [False, 1, False]
     number = text.split()[-1].rstrip(".")
     assert manage("db", "version") == (0, f"{number}\n")
     assert manage("db", "check") == (0, "Database is up to date. No upgrades needed.\n")

@@ -62,7 +62,7 @@ def test_stage_when_killed_in_the_middle_then_queued_and_no_bytes_are_left(morta
     assert len(kept(mortal, image_id)) == 1
     mortal.start()
     wait_until(lambda: status(mortal, image_id) == "queued", "the repair of the image")
-    assert list(mortal.staging.iterdir()) == []
+    assert kept(mortal, image_id) == []
     assert stage(mortal, image_id, b"again") == 204
     assert (mortal.staging / image_id).read_bytes() == b"again"
 
@@ -71,11 +71,14 @@ def test_stage_when_acknowledged_and_then_killed_then_kept_and_only_what_has_no_
     image_id, data = new(mortal), os.urandom(MIB)
     assert stage(mortal, image_id, data) == 204
     mortal.kill()
-    for name in (str(uuid.uuid4()), "README"):
-        (mortal.staging / name).write_text("left behind")
-        os.utime(mortal.staging / name, (0, 0))
+    unknown, foreign = mortal.staging / str(uuid.uuid4()), mortal.staging / "README"
+    for path in (unknown, foreign):
+        path.write_text("left behind")
+        os.utime(path, (0, 0))
+    mortal.add_options("api", {"DEFAULT": {"orphan_sweep_interval": "0.2"}})  # others wait a minute for the first sweep
     mortal.start()
-    wait_until(lambda: {path.name for path in mortal.staging.iterdir()} == {image_id, "README"}, "the sweep")
+    wait_until(lambda: not unknown.exists(), "the sweep")
+    assert foreign.exists()
     assert (status(mortal, image_id), (mortal.staging / image_id).read_bytes()) == ("uploading", data)
     assert mortal.request("DELETE", f"/v2/images/{image_id}").status == 204
     assert kept(mortal, image_id) == []

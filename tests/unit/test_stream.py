@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
+from concurrent.futures import thread as futures_thread
+from types import FrameType
 
 import pytest
 
 from glance import errors
 from glance.stream import Count, Digest, Limit, flow, read_chunks
+from glance.testing.servers import wait_until
 
 DATA = bytes(range(256)) * 64
 #: More than a digest may be behind, in chunks that it hashes on a thread of its own.
@@ -52,6 +55,28 @@ def test_digest_when_chunks_are_short_then_no_thread_is_needed() -> None:
     before = threading.active_count()
     for _ in flow(iter(pieces(100)), [Digest("md5")]):
         assert threading.active_count() == before
+
+
+def test_digest_when_short_chunks_follow_a_long_one_then_its_thread_has_no_more_to_do() -> None:
+    by_thread: list[str] = []
+
+    def watch(frame: FrameType, event: str, _arg: object) -> None:
+        if event == "return" and frame.f_code.co_name == "run" and frame.f_code.co_filename == futures_thread.__file__:
+            by_thread.append("chunk")
+
+    digest = Digest("md5")
+    threading.setprofile(watch)
+    try:
+        digest.update(LONG[0])
+    finally:
+        threading.setprofile(None)
+    wait_until(lambda: by_thread == ["chunk"], "the long chunk to be hashed")
+    for chunk in pieces(1000):
+        digest.update(chunk)
+    digest.finish()
+    digest.close()
+    assert by_thread == ["chunk"]
+    assert digest.hexdigest == hashlib.md5(LONG[0] + DATA).hexdigest()
 
 
 @pytest.mark.parametrize(

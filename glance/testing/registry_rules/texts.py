@@ -69,6 +69,14 @@ class TextRules(Scene):
             assert found.locations == image.locations
             assert tuple(replace(one, id=None) for one in found.locations) == locations
 
+    def test_image_when_its_texts_are_longer_than_a_mebibyte_then_they_come_back_as_they_were(self, registry: Registry) -> None:
+        texts = [f"{number}{text}" for number in range(8) for text in TEXTS.values() if len(text) > _NAME]
+        properties = {text[:_NAME]: text for text in texts}
+        image = create(registry, properties=properties, locations=tuple(Location(text, "file") for text in texts))
+        for found in (registry.images.get(ALICE, image.id), listed(registry, image)):
+            assert found.properties == properties
+            assert [one.url for one in found.locations] == texts
+
     def test_tags_and_locations_when_they_have_control_characters_then_they_come_back_as_they_were(self, registry: Registry) -> None:
         image = create(registry, tags=(CONTROLS,), locations=(Location(CONTROLS, CONTROLS, {CONTROLS: CONTROLS}),))
         for found in (registry.images.get(ALICE, image.id), listed(registry, image)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import warnings
@@ -176,6 +177,26 @@ def test_migration_of_locations_when_there_are_more_than_a_batch_then_mends_them
         "Revision 0010 (migrate): row 6000 of 6000.",
         "Revision 0010 (migrate) is done.",
     ]
+
+
+class Careless:
+    """An aggregate that makes objects of JSON, and escapes nothing in their names."""
+
+    def __init__(self) -> None:
+        self._members: list[str] = []
+
+    def step(self, name: str, value: object) -> None:
+        self._members.append(f'"{name}":{json.dumps(value)}')
+
+    def finalize(self) -> str:
+        return "{" + ",".join(self._members) + "}"
+
+
+def test_check_when_the_server_makes_broken_json_raises(engine: Engine) -> None:
+    migrate.check(engine)
+    event.listen(engine, "connect", lambda connection, _record: connection.create_aggregate("json_group_object", 2, Careless))
+    with pytest.raises(errors.ConfigurationError, match=r"MariaDB 10\.11\.3 or newer"):
+        migrate.check(engine)
 
 
 @pytest.mark.parametrize("work", [migrate.sync, migrate.version, migrate.check])

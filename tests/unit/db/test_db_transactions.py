@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, Select, event, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from glance import errors
 from glance.db.registry import SqlRegistry
 from glance.db.schema import images
-from glance.db.transactions import RETRY_SECONDS, Database, Transactions, Unprepared, is_transient
+from glance.db.transactions import RETRY_SECONDS, Database, Reading, Transactions, Unprepared, is_transient
 from glance.model.image import Image, ImageChanges
 from glance.testing.registry_rules.scene import ADMIN, create
 
@@ -178,3 +178,30 @@ def test_close_when_called_releases_the_connections(engine: Engine, registry: Sq
     assert pool.checkedin() == 1
     registry.close()
     assert engine.pool.checkedin() == 0  # type: ignore[attr-defined]
+
+
+def nothing() -> Select[tuple[str]]:
+    return select(images.c.id)
+
+
+def test_look_when_several_connections_are_lost_then_the_pool_is_made_anew_once(engine: Engine) -> None:
+    engine.dispose()
+    made: list[sqlite3.Connection] = []
+    disposed: list[Engine] = []
+    event.listen(engine, "connect", lambda connection, _record: made.append(connection))
+    event.listen(engine, "engine_disposed", disposed.append)
+    database = Database(engine)
+    together = threading.Barrier(4)
+
+    def work(reading: Reading, tried: list[Reading]) -> int:
+        if not tried:
+            tried.append(reading)
+            if together.wait() == 0:
+                for connection in made:
+                    connection.close()
+            together.wait()
+        return len(reading.rows({}, nothing))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _number: database.look(work, []), range(4))) == [0] * 4
+    assert len(disposed) == 1

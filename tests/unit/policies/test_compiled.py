@@ -66,7 +66,7 @@ def test_every_check_when_compiled_decides_as_the_library_does(ctx: RequestConte
         except TypeError as error:  # user.name
             expected = type(error)
         try:
-            decided: Any = compiled[name](ctx, about)
+            decided: Any = compiled.by_name.get(name, compiled.otherwise)(ctx, about)
         except TypeError as error:
             decided = type(error)
         assert (name, decided) == (name, expected)
@@ -82,4 +82,20 @@ class Named(Check):
 def test_check_of_an_unknown_kind_when_compiled_is_asked_as_the_library_asks() -> None:
     rules = Rules({"named": Named("named", "p1"), "own": Rules.from_dict(SENTENCES)["own"]}, "own")
     compiled = CompiledRules(rules, "own")
-    assert [compiled["named"](ctx, target(ctx, IMAGES[0])) for ctx in CALLERS[2:5]] == [True, True, False]
+    assert [compiled.by_name["named"](ctx, target(ctx, IMAGES[0])) for ctx in CALLERS[2:5]] == [True, True, False]
+
+
+def test_rule_when_there_is_none_and_no_default_either_then_nobody_may() -> None:
+    compiled = CompiledRules(Rules.from_dict({"refers": "rule:missing", "negated": "not rule:missing"}), "default")
+    admin = CALLERS[4]
+    assert not compiled.otherwise(admin, {})
+    assert {name: check(admin, {}) for name, check in compiled.by_name.items()} == {"refers": False, "negated": True}
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [{"a": "rule:a"}, {"a": "@ or rule:b", "b": "not rule:a"}, {"default": "rule:missing"}, {"default": "rule:a", "a": "role:x or rule:missing"}],
+)
+def test_rules_when_they_refer_to_each_other_in_a_circle_then_refused(rules: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="cycle"):
+        CompiledRules(Rules.from_dict(rules), "default")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -320,6 +323,31 @@ def test_rules_when_a_file_has_a_say_in_them_then_they_are_no_defaults(tmp_path:
 
     policy = engine(tmp_path, '{"default": "role:x"}', classic=True)
     assert {rule.name for rule in RULES if policy.is_default(rule.name)} == {rule.name for rule in RULES if not rule.classic} - {"default"}
+
+
+def test_rules_when_they_are_read_again_then_at_every_moment_all_of_them_are_of_one_reading(tmp_path: Path) -> None:
+    clock = Clock()
+    policy = engine(tmp_path, "{}", clock=clock)
+    (tmp_path / "policy.json").write_text('{"add_image": "!"}')
+    clock.now = 1
+    policy.allows("default", ADMIN, {})
+    seen: set[tuple[bool, bool, bool]] = set()
+
+    def look(_frame: FrameType, _event: str, _argument: object) -> Any:
+        """As another thread would between two lines: at a time when nobody looks at the files."""
+        now, clock.now = clock.now, 1.5
+        seen.add((policy.is_default("add_image"), policy.allows("add_image", MEMBER, OWN), "add_image" not in policy.origins))
+        clock.now = now
+        return look
+
+    clock.now = 2
+    before = sys.gettrace()
+    sys.settrace(look)
+    try:
+        policy.allows("default", ADMIN, {})
+    finally:
+        sys.settrace(before)
+    assert seen == {(True, True, True), (False, False, False)}
 
 
 @pytest.mark.parametrize("rules", [{"download_image": "rule:amdin_only"}, {"download_image": "not rule:ours", "ours": "role:x or rule:amdin_only"}])

@@ -21,7 +21,8 @@ import webob
 from glance import errors
 from glance.context import RequestContext
 from glance.model.image import ImageQuery
-from glance.registry.client import HttpRegistry, RegistryClientSettings, connect
+from glance.registry.client import HttpRegistry, connect
+from glance.registry.connections import IDLE_TIMEOUT, PoolTransport, RegistryClientSettings
 from glance.registry.server import RegistryApp
 from glance.testing.wsgi_transport import WsgiTransport
 from tests.certificates import certificate, issue, with_pass_phrase
@@ -38,10 +39,12 @@ def reply(document: object, status: str = "200 OK") -> bytes:
 
 
 IMAGES = reply({"images": []})
+CHUNKS = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6;x=y\r\n{"imag\r\nA\r\nes": [   ]\r\n1\r\n}\r\n0\r\n\r\n'
+Answer = bytes | str | Callable[[], bytes] | None
 
 
 class Peer(socketserver.ThreadingTCPServer):
-    """Answers requests with ``replies``, one after the other; None: hangs up instead, "wait": says nothing until the end.
+    """Answers requests with ``replies``, one after the other; None: hangs up instead, "wait": says nothing until the end; what a function gives.
 
     With ``brief`` every connection is closed after its first answer, without a word.
     """
@@ -49,7 +52,7 @@ class Peer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, replies: list[bytes | str | None], tls: ssl.SSLContext | None = None, *, brief: bool = False) -> None:
+    def __init__(self, replies: list[Answer], tls: ssl.SSLContext | None = None, *, brief: bool = False) -> None:
         super().__init__(("127.0.0.1", 0), Conversation)
         self.replies = iter(replies)
         self.tls = tls
@@ -91,6 +94,8 @@ class Conversation(socketserver.StreamRequestHandler):
             self.rfile.read(length)
             self.server.requests.append(line.decode().rsplit(" ", 1)[0])
             answer = next(self.server.replies)
+            if callable(answer):
+                answer = answer()
             if answer is None:
                 return
             if answer == "wait":
@@ -105,7 +110,7 @@ class Conversation(socketserver.StreamRequestHandler):
 def serve() -> Iterator[Callable[..., Peer]]:
     peers: list[Peer] = []
 
-    def serve(*replies: bytes | str | None, **options: object) -> Peer:
+    def serve(*replies: Answer, **options: object) -> Peer:
         peer = Peer(list(replies), **options)
         peers.append(peer)
         threading.Thread(target=peer.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -204,6 +209,59 @@ def test_write_when_an_idle_connection_was_closed_uses_a_new_one(serve, client):
     assert (peer.connections, len(peer.requests)) == (2, 2)
 
 
+def test_answer_when_it_is_the_last_of_its_connection_then_the_next_request_takes_another(serve, client):
+    last = b'HTTP/1.1 200 OK\r\nConnection: X-Other, Close\r\nContent-Length: 14\r\n\r\n{"images": []}'
+    peer = serve(last, IMAGES, IMAGES)
+    registry = client(peer)
+    assert [registry.images.list(CTX, ImageQuery()) for _ in range(3)] == [[], [], []]
+    assert peer.connections == 2
+
+
+def test_connection_when_nobody_needs_it_for_long_then_it_is_closed(serve):
+    both_are_asked = threading.Barrier(2)
+
+    def answer_when_both_are_asked() -> bytes:
+        both_are_asked.wait(30)
+        return IMAGES
+
+    peer, now = serve(answer_when_both_are_asked, answer_when_both_are_asked, *[IMAGES] * 3), [0.0]
+    registry = HttpRegistry(PoolTransport(RegistryClientSettings(port=peer.port, timeout=30.0), clock=lambda: now[0]))
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: registry.images.list(CTX, ImageQuery()), range(2)))
+
+    now[0] = IDLE_TIMEOUT
+    registry.images.list(CTX, ImageQuery())
+    assert not peer.closed.is_set()
+    now[0] += 1
+    registry.images.list(CTX, ImageQuery())
+    assert peer.closed.wait(30)
+    registry.images.list(CTX, ImageQuery())
+    assert peer.connections == 2
+    registry.close()
+
+
+#: Asks a registry, in a child process too.
+FORKS = """
+import os, sys
+from glance.context import RequestContext
+from glance.model.image import ImageQuery
+from glance.registry.client import RegistryClientSettings, connect
+
+registry = connect(RegistryClientSettings(port=int(sys.argv[1])))
+registry.images.list(RequestContext(), ImageQuery())
+child = os.fork()
+registry.images.list(RequestContext(), ImageQuery())
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_process_when_forked_after_a_request_then_it_opens_a_connection_of_its_own(serve):
+    peer = serve(IMAGES, IMAGES, IMAGES)
+    subprocess.run([sys.executable, "-W", "error", "-c", FORKS, str(peer.port)], timeout=60, check=True)
+    assert (peer.connections, len(peer.requests)) == (2, 3)
+
+
 def test_registry_when_silent_for_too_long_is_unavailable_and_not_asked_again(serve, client):
     peer = serve("wait", IMAGES)
     started = time.monotonic()
@@ -227,15 +285,25 @@ def test_registry_when_silent_for_too_long_is_unavailable_and_not_asked_again(se
         reply("moved", "302 Found\r\nLocation: http://127.0.0.1:1/"),
         b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
         b"HTTP/1.1 500 Oh no\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+        IMAGES + b"x",
+        IMAGES + IMAGES,
+        IMAGES.replace(b"Length: 14", b"Length: 14\r\nContent-Length: 13"),
+        IMAGES.replace(b"Length: 14", b"Length: 14\r\nTransfer-Encoding: chunked"),
+        CHUNKS.replace(b"6;", b"-6;"),
     ],
 )
-def test_strange_answer_means_unavailable(serve, client, answer):
+def test_strange_answer_means_unavailable_and_is_not_asked_for_again(serve, client, answer):
     peer = serve(answer, answer)
     with pytest.raises(errors.RegistryUnavailable):
         client(peer).images.list(CTX, ImageQuery())
+    assert len(peer.requests) == 1
 
 
-CHUNKS = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6;x=y\r\n{"imag\r\nA\r\nes": [   ]\r\n1\r\n}\r\n0\r\n\r\n'
+def test_change_when_an_answer_of_no_content_comes_too_early_then_it_is_not_taken_for_done(serve, client):
+    peer = serve(b"HTTP/1.1 100 Continue\r\n\r\n")
+    with pytest.raises(errors.RegistryUnavailable):
+        client(peer).uploads.renew(["attempt"])
 
 
 @pytest.mark.parametrize(
@@ -252,6 +320,15 @@ def test_answer_in_the_words_of_something_in_between_is_understood(serve, client
     registry = client(peer)
     assert [registry.images.list(CTX, ImageQuery()) for _ in range(2)] == [[], []]
     assert peer.connections == 2
+
+
+def test_answer_when_it_breaks_off_means_unavailable(serve, client):
+    begun = [b"HTTP/1.1 200 OK\r\n", b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"images": []}', CHUNKS[:-1]]
+    for answer in begun:
+        peer = serve(answer, answer, brief=True)
+        with pytest.raises(errors.RegistryUnavailable):
+            client(peer).images.list(CTX, ImageQuery())
+        assert len(peer.requests) == 2
 
 
 def test_answer_when_it_comes_in_pieces_is_understood(serve, client):
@@ -330,9 +407,11 @@ def tls(certificate) -> ssl.SSLContext:
     return certificate.server_context()
 
 
-def test_registry_over_tls_is_verified_with_the_authority_given(serve, client, certificate, tls):
-    registry = client(serve(IMAGES, tls=tls), protocol="https", ca_file=str(certificate.public))
-    assert registry.images.list(CTX, ImageQuery()) == []
+def test_registry_over_tls_is_verified_with_the_authority_given_and_its_connection_kept(serve, client, certificate, tls):
+    peer = serve(IMAGES, IMAGES, IMAGES, tls=tls)
+    registry = client(peer, protocol="https", ca_file=str(certificate.public))
+    assert [registry.images.list(CTX, ImageQuery()) for _ in range(3)] == [[], [], []]
+    assert peer.connections == 1
 
 
 def test_registry_over_tls_when_unknown_is_not_spoken_to(serve, client, tls):

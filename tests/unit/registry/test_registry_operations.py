@@ -127,7 +127,7 @@ def test_row_for_a_caller_is_a_method_with_context(row):
     assert row.for_caller == (parameters[1:2] == ["ctx"])
 
 
-@pytest.mark.parametrize("image_id", ["", "..", "detail", "a/members", "nope'--", "x" * 37, "a\n", "å"])
+@pytest.mark.parametrize("image_id", ["", "..", "detail", "query", "a/members", "nope'--", "x" * 37, "a\n", "å"])
 def test_what_cannot_be_an_image_id_is_not_found_without_asking(recorder, image_id):
     with pytest.raises(errors.ImageNotFound):
         connected(recorder).images.get(CTX, image_id)

@@ -11,6 +11,7 @@ from glance.server.listening import bind, tls_context
 from glance.server.loads import Loads
 from glance.server.settings import KEY_AND_CERTIFICATE, ServerSettings
 from glance.server.threads import ThreadPool
+from glance.testing.servers import wait_until
 from tests.certificates import issue, with_pass_phrase
 
 
@@ -50,6 +51,25 @@ def test_pool_when_all_threads_are_busy_then_further_tasks_wait_and_all_run() ->
     gate.set()
     for _ in range(10):
         assert finished.acquire(timeout=5)
+
+
+def test_pool_when_half_of_it_is_at_work_then_none_of_its_threads_is_to_wait_for_a_client() -> None:
+    pool = ThreadPool(4)
+    gate = threading.Event()
+    begun = threading.Semaphore(0)
+
+    def task() -> None:
+        begun.release()
+        gate.wait(5)
+
+    assert pool.is_half_free
+    for idle in (True, True, False, False, False):
+        pool.submit(task)
+        assert pool.is_half_free is idle
+    gate.set()
+    for _ in range(5):
+        assert begun.acquire(timeout=5)
+    wait_until(lambda: pool.is_half_free, "the end of all tasks")
 
 
 def test_pool_when_a_task_fails_then_its_thread_serves_on(caplog: pytest.LogCaptureFixture) -> None:

@@ -352,10 +352,8 @@ class FileStore:
     def open(self, ctx: RequestContext, location: Location, offset: int = 0, length: int | None = None) -> Blob:
         directory, name = self._find(location)
         fd, size = directory.open(name)
-        file = os.fdopen(fd, "rb", buffering=0)
-        file.seek(offset)
         left = max(0, size - offset)
-        return FileBlob(self.name, file, left if length is None else min(left, length))
+        return FileBlob(self.name, fd, offset, left if length is None else min(left, length))
 
     def size(self, ctx: RequestContext, location: Location) -> int:
         directory, name = self._find(location)
