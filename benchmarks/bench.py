@@ -100,6 +100,10 @@ class Bench:
 
     # More of ours
 
+    def configured(self, options: Mapping[str, object]) -> Target:
+        """Another one with options of its own, on PostgreSQL."""
+        return services.target(measuring.OURS, self.started(database=self._postgres.new(), options=options))
+
     def started(self, *, database: str | None = None, programs: Path | None = None, options: Mapping[str, object] | None = None) -> Glance:
         """Another one that runs until the end."""
         return self.stack.enter_context(self._made(database=database, programs=programs, options=options))

@@ -33,11 +33,11 @@ PAGE = Path("docs/performance.md")
 #: The time of a sample belongs to the innermost frame of one of these, in this order; what they call of Python's own library belongs to them.
 LAYERS: Mapping[str, tuple[str, ...]] = {
     "server: connections, HTTP": ("glance/server/", "eventlet/", "greenlet/"),
-    "API: routes, translation": ("glance/api/", "webob/", "routes/", "paste/"),
+    "API: routes, translation": ("glance/api/", "glance/router.py", "webob/", "paste/"),
     "use cases, policy": ("glance/service/", "glance/model/", "glance/policies/", "glance/context.py", "glance/worker.py", "glance/notifier/"),
     "digests, inspection": ("glance/stream.py", "glance/inspector/", "oslo_utils/"),
     "store": ("glance/store/",),
-    "registry: both ends of the wire": ("glance/registry/", "urllib3/"),
+    "registry: both ends of the wire": ("glance/registry/", "httptools/"),
     "SQL: ours": ("glance/db/",),
     "SQL: SQLAlchemy": ("sqlalchemy/",),
     "SQL: driver": ("psycopg/", "psycopg_binary/"),
@@ -78,11 +78,13 @@ def sampled(pids: Sequence[int]) -> Iterator[Counter[str]]:
         for watcher in watchers:
             if watcher.stdout is None or "Sampling" not in watcher.stdout.readline():
                 raise RuntimeError("py-spy may not look into the processes")
-        yield found
-        for watcher in watchers:
-            watcher.send_signal(signal.SIGINT)
-        for watcher, file in zip(watchers, files, strict=True):
-            watcher.communicate()
+        try:
+            yield found
+        finally:
+            for watcher in watchers:
+                watcher.send_signal(signal.SIGINT)
+                watcher.communicate()
+        for file in files:
             found.update(counted(file.read_text()))
 
 

@@ -58,12 +58,12 @@ class Line:
 
 
 def in_turn(rounds: int, measures: Mapping[str, Callable[[], Sample]]) -> dict[str, list[Sample]]:
-    """``rounds`` samples of each measure, taken A B A B after one of each that does not count."""
+    """``rounds`` samples of each measure, taken A B B A after one of each that does not count: none comes always after the same one."""
     for measure in measures.values():
         measure()
     taken: dict[str, list[Sample]] = {name: [] for name in measures}
-    for _ in range(rounds):
-        for name, measure in measures.items():
+    for number in range(rounds):
+        for name, measure in list(measures.items())[:: -1 if number % 2 else 1]:
             taken[name].append(measure())
     return taken
 

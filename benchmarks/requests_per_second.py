@@ -22,7 +22,7 @@ _SCRIPT = """\
 for name, value in pairs({headers}) do wrk.headers[name] = value end
 {more}
 done = function(summary, latency, requests)
-  local failed = summary.errors.status + summary.errors.connect + summary.errors.timeout
+  local failed = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout
   io.write(string.format('\\n{{"requests": %d, "microseconds": %d, "failed": %d, "p50": %d, "p99": %d}}\\n',
     summary.requests, summary.duration, failed, latency:percentile(50), latency:percentile(99)))
 end

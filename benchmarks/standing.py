@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from benchmarks import callers, services
+from benchmarks import callers
 from benchmarks.bench import Bench
 from benchmarks.measuring import OURS, Goal, Line, Sample, alone, beside, compared
 from benchmarks.populate import public_image
@@ -43,9 +43,8 @@ def show_meanwhile(bench: Bench) -> Iterator[Line]:
 
 
 def idle_memory(bench: Bench) -> Iterator[Line]:
-    """All processes of a service that has answered once."""
-    fresh = services.target(OURS, bench.started())
-    measures: dict[str, Callable[[], Sample]] = {one.name: partial(_memory, one) for one in (fresh, *bench.peers) if one.tree is not None}
+    """All processes of a service that has made its images, and has nothing to do now."""
+    measures: dict[str, Callable[[], Sample]] = {one.name: partial(_memory, one) for one in (bench.ours, *bench.peers) if one.tree is not None}
     taken = bench.in_turn(measures, "idle")
     work = "memory of all processes, idle"
     yield alone(work, "MiB", taken[OURS], Goal(200, at_most=True))

@@ -100,7 +100,7 @@ def ranges(target: Target, path: str, size: int, length: int, clients: int, seco
         with Connection(target.url, callers.MEMBER) as connection:
             while time.monotonic() < end:
                 start = choose.randrange(size // length) * length
-                download(connection, path, {"Range": f"bytes={start}-{start + length - 1}"})
+                download(connection, path, {"Range": f"bytes={start}-{start + length - 1}"}, 206)
                 received += length
         return received
 
@@ -168,11 +168,13 @@ def images(target: Target, count: int) -> Iterator[list[str]]:
     """The paths of new images without data, which are deleted at the end."""
     with Connection(target.url, callers.MEMBER) as connection:
         paths = [f"/v2/images/{connection.call_json('POST', '/v2/images', _RAW).json['id']}" for _ in range(count)]
-    yield paths
-    with Connection(target.url, callers.MEMBER) as connection:
-        for path in paths:
-            # The server may not have noticed yet that an upload was given up.
-            connection.call("DELETE", path, expected=(204, 409))
+    try:
+        yield paths
+    finally:
+        with Connection(target.url, callers.MEMBER) as connection:
+            for path in paths:
+                # The server may not have noticed yet that an upload was given up.
+                connection.call("DELETE", path, expected=(204, 409))
 
 
 def stored(target: Target, size: int) -> str:

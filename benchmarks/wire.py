@@ -157,7 +157,10 @@ def upload(connection: Connection, method: str, path: str, headers: Headers, siz
     return time.perf_counter() - started
 
 
-def download(connection: Connection, path: str, headers: Headers | None = None) -> Answer:
-    """An answer whose body is dropped."""
+def download(connection: Connection, path: str, headers: Headers | None = None, expected: int = 200) -> Answer:
+    """An answer whose body is dropped. Raises Unexpected for another status: who ignores a range sends all."""
     connection.send_head("GET", path, headers or {})
-    return connection.answer(drop=True)
+    answer = connection.answer(drop=True)
+    if answer.status != expected:
+        raise Unexpected(f"GET {path}: {answer.status} in place of {expected}")
+    return answer

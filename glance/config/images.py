@@ -41,7 +41,8 @@ DATA = Section(
             "hashing_algorithm",
             default="sha512",
             choices=["", *sorted(hashlib.algorithms_guaranteed - {"shake_128", "shake_256"})],
-            help="Algorithm of os_hash_value, which version 2 of the API shows beside the MD5 checksum. Empty: there is only the checksum.",
+            help="Algorithm of os_hash_value, which version 2 of the API shows beside the MD5 checksum. Empty: there is only the checksum, which "
+            "takes less time, and which other data can be made to have.",
         ),
     ),
 )

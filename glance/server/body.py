@@ -182,6 +182,7 @@ class ChunkedBody(Body):
             piece = self._buffer[self._at : self._at + size]
             self._at += len(piece)
         else:
+            self._buffer, self._at = b"", 0  # what was read needs no memory while a client takes its time
             piece = self._wire.receive(size)
         if not piece:
             raise errors.ClientDisconnected

@@ -17,6 +17,8 @@ LEAST_RATE = 128
 RECEIVE = 64 * 1024
 #: Bytes received at a time from who sends fast: large enough that work on them outweighs what is done once for each piece.
 _LARGEST = 1024 * 1024
+#: Bytes of a TLS record at most (RFC 8446 5.1).
+_RECORD = 16 * 1024
 _SENDFILE_STEP = 64 * 1024 * 1024
 #: What the system says of a dead peer, besides what ConnectionError and TimeoutError stand for.
 _UNREACHABLE = frozenset({errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ENETDOWN})
@@ -74,15 +76,31 @@ class Connection:
             return data
         started = monotonic()
         try:
-            if not self.is_encrypted:
-                self._wait_for(select.POLLIN)  # recv would hold a buffer of that size meanwhile, for each client that is slow
-            data = self.sock.recv(min(size, self._receive_at_most))
+            data = self._arrived(min(size, self._receive_at_most))
             self._pace.add(monotonic() - started, len(data))
         except OSError as error:
             raise errors.ClientDisconnected from error
         if len(data) < size:
             self._receive_at_most = min(max(2 * len(data), RECEIVE), _LARGEST)
         return data
+
+    def _arrived(self, size: int) -> bytes:
+        """At least one byte, unless the client closed its side. TLS gives a record at a time, of 16 KiB at most: all that are there are taken."""
+        if not isinstance(self.sock, ssl.SSLSocket):
+            self._wait_for(select.POLLIN)  # recv would hold a buffer of that size meanwhile, for each client that is slow
+            return self.sock.recv(size)
+        records = [self.sock.recv(min(size, _RECORD))]
+        left = size - len(records[0])
+        self.sock.settimeout(0)
+        try:
+            while left and records[-1]:
+                records.append(self.sock.recv(min(left, _RECORD)))
+                left -= len(records[-1])
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass  # no other record is there as a whole
+        finally:
+            self.sock.settimeout(self._timeout)
+        return b"".join(records)
 
     def has_request(self) -> bool:
         """Whether a request has begun to arrive. An empty line before it is dropped: clients of old end a body with one (RFC 9112 2.2)."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import EntryPoint, distribution, entry_points
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
 from types import MappingProxyType
 from typing import Any
 
@@ -51,7 +52,9 @@ def load_options(name: str) -> Sequence[object] | None:
 
 def _entry_point(group: str, name: str) -> EntryPoint | None:
     """One of this package, else of any that is installed: to look through all of them takes long."""
-    ours = distribution("glance").entry_points.select(group=group, name=name)
+    ours: Iterable[EntryPoint] = ()
+    with suppress(PackageNotFoundError):  # under another name, it is one of all
+        ours = distribution("glance").entry_points.select(group=group, name=name)
     return next(iter(ours or entry_points(group=group, name=name)), None)
 
 

@@ -2,6 +2,7 @@
 
 import random
 import time
+import tracemalloc
 
 import pytest
 
@@ -36,6 +37,26 @@ def test_body_with_length_when_read_then_the_next_request_stays_on_the_wire() ->
     assert body.read(10) == b""
     assert body.finished
     assert wire.data == b"GET / HTTP/1.1"
+
+
+def test_body_in_chunks_when_a_client_pauses_then_what_was_read_is_held_no_longer() -> None:
+    held: list[int] = []
+
+    class Pausing(Pieces):
+        def receive(self, size: int) -> bytes:
+            if not self.data:
+                held.append(tracemalloc.get_traced_memory()[0])
+            return super().receive(size)
+
+    tracemalloc.start()
+    try:
+        body = ChunkedBody(Pausing(b"%x\r\n%b" % (2 << 20, bytes(1 << 20))))
+        body.read((1 << 20) - 64)
+        with pytest.raises(errors.ClientDisconnected):
+            body.read(1 << 20)
+    finally:
+        tracemalloc.stop()
+    assert held[-1] < 256 * 1024
 
 
 def test_body_with_length_when_the_client_ends_early_then_an_error_every_time() -> None:

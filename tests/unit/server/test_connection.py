@@ -1,16 +1,19 @@
 """A connection's limits on slow peers, on socket pairs."""
 
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from glance import errors
 from glance.server.connection import Connection, Pace, PeerGone
+from tests.certificates import Certificate, certificate  # noqa: F401 - a fixture
 
 
 @pytest.fixture
@@ -144,3 +147,20 @@ def test_sendfile_when_it_fails_then_the_peer_is_told_from_the_file(error: str, 
     command = ["strace", "-o", "/dev/null", "-e", "trace=sendfile", "-e", f"inject=sendfile:error={error}", sys.executable, "-c", SENDFILE]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == [raised], done.stderr
+
+
+def test_receive_when_many_records_of_tls_have_come_then_all_at_once_and_the_rest_is_waited_for(certificate: Certificate) -> None:  # noqa: F811
+    ours, theirs = socket.socketpair()
+    trusting = ssl.create_default_context(cafile=str(certificate.public))
+    trusting.check_hostname = False
+    with ThreadPoolExecutor(1) as pool:
+        client_side = pool.submit(trusting.wrap_socket, theirs)
+        with certificate.server_context().wrap_socket(ours, server_side=True) as secured, client_side.result() as client:
+            conn = Connection(secured, ("client", 1))
+            conn.block(5)
+            client.sendall(bytes(50_000))
+            assert len(conn.receive(1 << 20)) == 50_000
+            assert conn.sock.gettimeout() == 5
+            later = pool.submit(lambda: time.sleep(0.1) or client.sendall(b"later"))
+            assert conn.receive(1 << 20) == b"later"
+            later.result()

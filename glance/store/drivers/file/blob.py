@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -14,21 +13,13 @@ LOG = logging.getLogger(__name__)
 
 
 class FileBlob:
-    """``length`` bytes of an open file from ``offset`` on. Raises StoreUnavailable where the first of them cannot be read: once a server sends the
-    file by itself, it is too late for another copy. So it does later when the file has become shorter meanwhile."""
+    """Part of an open file. Raises StoreUnavailable when the file has become shorter meanwhile."""
 
-    def __init__(self, store: str, fd: int, offset: int, length: int) -> None:
-        self._store = store
-        self._file: BinaryIO = os.fdopen(fd, "rb", buffering=0)
-        self.file: BinaryIO | None = self._file
+    def __init__(self, store: str, file: BinaryIO, length: int) -> None:
+        self.file: BinaryIO | None = file
+        self._file = file
         self.length = length
-        try:
-            if length:
-                os.pread(fd, 1, offset)
-            self._file.seek(offset)
-        except OSError as error:
-            self._file.close()
-            raise self._failed(error) from None
+        self._store = store
 
     def __iter__(self) -> Iterator[bytes]:
         left = self.length
@@ -36,7 +27,8 @@ class FileBlob:
             try:
                 chunk = self._file.read(min(left, CHUNK))
             except OSError as error:
-                raise self._failed(error) from None
+                LOG.error("The store '%s' failed: %s", self._store, error.strerror)
+                raise errors.StoreUnavailable(store=self._store) from None
             if not chunk:
                 raise errors.StoreUnavailable(store=self._store)
             left -= len(chunk)
@@ -44,7 +36,3 @@ class FileBlob:
 
     def close(self) -> None:
         self._file.close()
-
-    def _failed(self, error: OSError) -> errors.StoreUnavailable:
-        LOG.error("The store '%s' failed: %s", self._store, error.strerror)
-        return errors.StoreUnavailable(store=self._store)

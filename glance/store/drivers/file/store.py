@@ -128,17 +128,20 @@ class _Directory:
             os.unlink(draft.temporary, dir_fd=directory)
             os.fsync(directory)
 
-    def open(self, name: str) -> tuple[int, int]:
-        """(descriptor, size) of a regular file. Raises LocationNotFound."""
-        with self.opened() as directory, self.translated():
+    def open(self, name: str, tried_at: int | None = None) -> tuple[int, int]:
+        """(descriptor, size) of a regular file. Raises LocationNotFound, and StoreUnavailable where its byte ``tried_at`` cannot be read."""
+        with self.opened() as directory, self.translated(), ExitStack() as undone:
             try:
                 fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
             except FileNotFoundError:
                 raise errors.LocationNotFound(store=self._store) from None
+            undone.callback(os.close, fd)
             status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(fd)
-            raise errors.LocationNotFound(store=self._store)
+            if not stat.S_ISREG(status.st_mode):
+                raise errors.LocationNotFound(store=self._store)
+            if tried_at is not None:  # once a server sends the file by itself, it is too late for another copy
+                os.pread(fd, 1, tried_at)
+            undone.pop_all()
         return fd, status.st_size
 
     def names(self) -> Sequence[str]:
@@ -253,8 +256,8 @@ class _BoundedDirectory(_Directory):
     def begin(self, name: str, size: int) -> Draft:
         return self._calls.run(partial(super().begin, name, size), undo=Draft.drop)
 
-    def open(self, name: str) -> tuple[int, int]:
-        return self._calls.run(partial(super().open, name), undo=lambda opened: os.close(opened[0]))
+    def open(self, name: str, tried_at: int | None = None) -> tuple[int, int]:
+        return self._calls.run(partial(super().open, name, tried_at), undo=lambda opened: os.close(opened[0]))
 
     def names(self) -> Sequence[str]:
         return self._calls.run(super().names)
@@ -351,9 +354,11 @@ class FileStore:
 
     def open(self, ctx: RequestContext, location: Location, offset: int = 0, length: int | None = None) -> Blob:
         directory, name = self._find(location)
-        fd, size = directory.open(name)
+        fd, size = directory.open(name, tried_at=offset)
+        file = os.fdopen(fd, "rb", buffering=0)
+        file.seek(offset)
         left = max(0, size - offset)
-        return FileBlob(self.name, fd, offset, left if length is None else min(left, length))
+        return FileBlob(self.name, file, left if length is None else min(left, length))
 
     def size(self, ctx: RequestContext, location: Location) -> int:
         directory, name = self._find(location)
