@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 import webob
 from webob.descriptors import environ_getter
 
-from glance import errors
+from glance import errors, query_string
 from glance.api.settings import ApiSettings
 from glance.context import RequestContext
 from glance.service import Services
@@ -73,10 +72,7 @@ class Request(webob.Request):
     @property
     def query_pairs(self) -> list[tuple[str, str]]:
         """All query parameters in their order. Raises InvalidParameter unless they are UTF-8."""
-        try:
-            return parse_qsl(self.environ.get("QUERY_STRING", ""), keep_blank_values=True, errors="strict")
-        except UnicodeDecodeError:
-            raise errors.InvalidParameter(reason="The query string is not valid UTF-8.") from None
+        return query_string.parse(self.environ.get("QUERY_STRING", ""))
 
     @property
     def has_data(self) -> bool:

@@ -82,7 +82,7 @@ class SqlImages:
 
     def get(self, ctx: RequestContext, image_id: str) -> Image:
         values = {"image_id": image_id, "owner": ctx.owner}
-        rows = self._database.look(Reading.rows, values, sql.whole_image, ctx.kind, planned_once=True)
+        rows = self._database.look(Reading.rows, values, sql.whole_image, ctx.kind, prepared=True)
         if not rows:
             raise errors.ImageNotFound(image_id=image_id)
         return to_whole_image(rows[0])

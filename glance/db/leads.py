@@ -32,6 +32,9 @@ _MOST = 20
 #: Seconds in which many images are taken to be many still, and questions of which that is kept in mind.
 _SECONDS, _NOTED = 5.0, 1000
 
+#: Filters that say little, whatever their values are; every list of version 2 has it.
+_VAGUE = frozenset({"os_hidden"})
+
 _INDEXED = frozenset({"id", "owner", "visibility", "created_at", "updated_at", "status", *sql.MAY_MISS})
 
 
@@ -49,13 +52,16 @@ class Lists:
     def page(self, reading: Reading, ctx: RequestContext, query: ImageQuery) -> list[Image]:
         """``ImageRecords.list``."""
         shape, values = sql.shape_of(ctx, query), sql.values_of(ctx, query)
-        lead = self._prepare(reading, shape, values)
+        lead = self._prepare(reading, shape, values, query.limit)
         # The walk alone depends on values: how many images meet a filter decides whether the planner takes it.
-        planned_once = lead is not None or not (shape.compared or shape.properties or shape.tags)
-        rows = reading.rows(values, _page, shape, self._few, lead, self._dialect, planned_once=planned_once)
+        is_walk_to_any = lead is None and not (shape.properties or shape.tags) and all(one[0] in _VAGUE for one in shape.compared)
+        # A plan for all values does not know how few rows the page has, unless the statement says so; one for the values of this time knows. And a
+        # plan of a lead should not know: it would begin to walk.
+        limit = query.limit if is_walk_to_any else None
+        rows = reading.rows(values, _page, shape, lead, limit, self._dialect, prepared=is_walk_to_any or lead is not None)
         return [to_whole_image(row) for row in rows]
 
-    def _prepare(self, reading: Reading, shape: Shape, values: dict[str, Any]) -> int | None:
+    def _prepare(self, reading: Reading, shape: Shape, values: dict[str, Any], limit: int | None) -> int | None:
         """The number of the lead that the page is made of, None for all images. Adds the position of the marker to ``values``. One statement at most.
         Raises InvalidParameter where the caller does not see the marker."""
         key = shape._replace(has_marker=False), *(value for name, value in values.items() if name != "marker")
@@ -64,7 +70,7 @@ class Lists:
         if not (counted or shape.has_marker):
             return None
         weighed = counted and self._believed < now
-        rows = reading.rows(values, _questions, shape, self._few, counted, weighed, planned_once=True)
+        rows = reading.rows(values, _questions, shape, self._few, counted, weighed, prepared=True)
         if not rows:
             raise errors.InvalidParameter(reason="Invalid marker. Image could not be found.")
         known = list(rows[0])
@@ -76,7 +82,7 @@ class Lists:
         if not counted:
             return None
         fewest = min(counts)
-        if fewest <= self._few and not self._walk_is_shorter(fewest, shape.limit):
+        if fewest <= self._few and not self._walk_is_shorter(fewest, limit):
             return counts.index(fewest)
         self._note(key, now)
         return None
@@ -93,15 +99,19 @@ class Lists:
 
 def _questions(shape: Shape, few: int, counted: bool, weighed: bool) -> Select[Any]:
     """What must be known before the page is read, in one row: the position of the marker; where they are ``counted``, how many images each lead has,
-    as far as it matters; where that is ``weighed``, how many images there are. No row where the caller does not see the marker."""
-    counts: list[Any] = [_count(one, few + 1) for one in _leads(shape, few)] if counted else []
+    as far as it matters; where that is ``weighed``, how many images there are. No row where the caller does not see the marker.
+
+    How far is counted is a value, though always the same: so a plan for all values stays dear, and PostgreSQL goes on to plan for those of each
+    time. As part of the statement it could make a plan cheap that reads whole tables.
+    """
+    counts: list[Any] = [_count(one, few + 1) for one in _leads(shape, few + 1)] if counted else []
     if weighed:
         counts.append(_count(select(images.c.id), _MOST * (few + 1)))
     return sql.position(shape).add_columns(*counts) if shape.has_marker else select(*counts)
 
 
-def _page(shape: Shape, few: int, lead: int | None, dialect: str) -> Select[Any]:
-    return sql.page(shape, None if lead is None else list(_leads(shape, few))[lead], dialect)
+def _page(shape: Shape, lead: int | None, limit: int | None, dialect: str) -> Select[Any]:
+    return sql.page(shape, None if lead is None else list(_leads(shape))[lead], limit, dialect)
 
 
 def _has_leads(shape: Shape) -> bool:
@@ -113,9 +123,9 @@ def _is_lead(compared: tuple[str, Operator, int]) -> bool:
     return attribute in _INDEXED and operator != "neq"
 
 
-def _leads(shape: Shape, few: int) -> Iterator[Select[Any]]:
+def _leads(shape: Shape, most: int | None = None) -> Iterator[Select[Any]]:
     """The ids that meet one filter, for each that has an index: those of all images that the list can show, and of some others. They are complete
-    where they are at most ``few``."""
+    where they are fewer than ``most``."""
     for number, compared in enumerate(shape.compared):
         if _is_lead(compared):
             yield select(images.c.id).where(sql.compare(shape, number, sql.sort_key(compared[0])))
@@ -124,14 +134,14 @@ def _leads(shape: Shape, few: int) -> Iterator[Select[Any]]:
     for number in range(shape.tags):
         yield select(image_tags.c.image_id).where(*sql.has_tag(number))
     if not shape.caller.is_admin:
-        yield select(_seen(shape, few + 1))
+        yield select(_seen(shape, most))
 
 
 def _count(ids: Select[Any], limit: int) -> ScalarSelect[int]:
     return select(func.count()).select_from(ids.limit(limit).subquery()).scalar_subquery()
 
 
-def _seen(shape: Shape, limit: int) -> Subquery:
+def _seen(shape: Shape, limit: int | None) -> Subquery:
     """The ids of what the caller sees in lists, all of them where they are fewer than ``limit``. A visibility that is asked for leaves out those that
     cannot have it. Each part has the limit, since MariaDB would read a union to its end."""
     opened = [one for one in sql.opened(shape) if shape.visibility in {None, one}]
@@ -139,4 +149,4 @@ def _seen(shape: Shape, limit: int) -> Subquery:
     if shape.caller.has_owner:
         parts.append(select(images.c.id).where(images.c.owner == sql.OWNER))
         parts.append(select(image_members.c.image_id).where(image_members.c.member == sql.OWNER))
-    return union_all(*(select(part.limit(limit).subquery()) for part in parts)).subquery()
+    return union_all(*(parts if limit is None else (select(part.limit(limit).subquery()) for part in parts))).subquery()

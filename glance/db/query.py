@@ -64,8 +64,9 @@ OWNER: BindParameter[Any] = bindparam("owner", type_=String())
 class Shape(NamedTuple):
     """As much of a list's question as statements differ by, or are planned by.
 
-    ``compared`` has an attribute, an operator and how many values that is compared with, for each condition; ``visibility`` is that which is asked
-    for. ``properties`` says of each whether its value is longer than what is indexed. ``answered``: memberships of one state count alone.
+    ``compared`` has an attribute, an operator and how many values that is compared with, for each condition: powers of two, so that shapes are few.
+    ``visibility`` is that which is asked for. ``properties`` says of each whether its value is longer than what is indexed. ``answered``:
+    memberships of one state count alone.
     """
 
     caller: Kind
@@ -79,7 +80,7 @@ class Shape(NamedTuple):
     deleted: bool | None
     order: tuple[tuple[str, Direction], ...]
     has_marker: bool
-    limit: int | None
+    has_limit: bool
 
 
 class Checked(GenericFunction[Any]):
@@ -119,7 +120,7 @@ def shape_of(ctx: RequestContext, query: ImageQuery) -> Shape:
         deleted=query.deleted if ctx.is_admin else None,
         order=_order(query.sort),
         has_marker=query.marker is not None,
-        limit=query.limit,
+        has_limit=query.limit is not None,
     )
 
 
@@ -128,7 +129,7 @@ def values_of(ctx: RequestContext, query: ImageQuery) -> dict[str, object]:
     values: dict[str, object] = {"owner": ctx.owner, "member_status": query.member_status, "marker": query.marker, "limit": query.limit}
     for number, condition in enumerate(conditions(query)):
         several = condition.value if isinstance(condition.value, tuple) else (condition.value,)
-        values |= {f"value_{number}_{place}": value for place, value in enumerate(several)}
+        values |= {f"value_{number}_{place}": several[min(place, len(several) - 1)] for place in range(_count(condition))}
     for number, (name, value) in enumerate(query.properties.items()):
         values |= {f"name_{number}": name, f"whole_{number}": value, f"key_{number}": value[:VALUE_KEY]}
     return values | {f"tag_{number}": tag for number, tag in enumerate(query.tags)}
@@ -144,9 +145,15 @@ def conditions(query: ImageQuery) -> Iterator[Condition]:
 
 
 def _count(condition: Condition) -> int:
+    """How many values the statement compares with. Raises InvalidParameter."""
     if condition.attribute not in IMAGE_FIELDS:
         raise errors.InvalidParameter(reason=f"Unsupported filter {condition.attribute[:64]}")
-    return len(condition.value) if isinstance(condition.value, tuple) else 1
+    return _power_of_two(len(condition.value)) if isinstance(condition.value, tuple) else 1
+
+
+def _power_of_two(count: int) -> int:
+    """The next one that is not less; 0 stays."""
+    return 1 << (count - 1).bit_length() if count else 0
 
 
 def _order(sort: Iterable[tuple[str, Direction]]) -> tuple[tuple[str, Direction], ...]:
@@ -196,11 +203,12 @@ def opened(shape: Shape) -> list[str]:
     return _open_to(shape.caller) if shape.scope == "everything" else [PUBLIC]
 
 
-def page(shape: Shape, among: Select[Any] | None, dialect: str) -> Select[Any]:
+def page(shape: Shape, among: Select[Any] | None, limit: int | None, dialect: str) -> Select[Any]:
     """The images that are asked for, with all that belongs to them; those behind the position ``after_0``, ``after_1``... where there is a marker.
-    ``among`` selects the ids that come into question, None where these are too many to be looked at one by one. ``dialect`` is SQLAlchemy's word."""
+    ``among`` selects the ids that come into question, None where these are too many to be looked at one by one. ``limit`` is part of the statement,
+    None where it is a value as others. ``dialect`` is SQLAlchemy's word."""
     order = [(sort_key(key), direction) for key, direction in shape.order]
-    limit = _length(shape.limit, walked=among is None)
+    rows_at_most = _length(shape, limit)
     clauses = [listed(shape), *_shown(shape), *_filters(shape)]
     if among is not None:
         clauses.append(_selected(images.c.id, among, dialect))
@@ -209,19 +217,19 @@ def page(shape: Shape, among: Select[Any] | None, dialect: str) -> Select[Any]:
     sorting = [_directed(key, direction) for key, direction in order]
     if among is None and len({direction for _key, direction in order}) == 1:  # no index has others
         found = IMAGES.add_columns(*belongings(images.c.id)).where(*clauses).order_by(*sorting)
-        return found.limit(limit)
+        return found.limit(rows_at_most)
     # What is sorted first is a table of its own, so that what belongs to images is looked up for those alone that are shown.
     found = IMAGES.add_columns(*(key.label(f"key_{number}") for number, (key, _direction) in enumerate(order))).where(*clauses).order_by(*sorting)
-    rows = found.limit(limit).subquery("page")
+    rows = found.limit(rows_at_most).subquery("page")
     again = (_directed(rows.c[f"key_{number}"], direction) for number, (_key, direction) in enumerate(order))
     return select(*(rows.c[name] for name in IMAGE_FIELDS), *belongings(rows.c.id)).order_by(*again)
 
 
-def _length(limit: int | None, *, walked: bool) -> ColumnElement[Any] | None:
-    """How many rows a page has. Where it is walked to, planners must know that these are few; elsewhere they would begin to walk."""
-    if limit is None:
+def _length(shape: Shape, known: int | None) -> ColumnElement[Any] | None:
+    """How many rows a page has at most."""
+    if not shape.has_limit:
         return None
-    return literal_column(str(int(limit)), Integer()) if walked else bindparam("limit", type_=Integer())
+    return bindparam("limit", type_=Integer()) if known is None else literal_column(str(int(known)), Integer())
 
 
 def _selected(column: ColumnElement[Any], ids: Select[Any], dialect: str) -> Clause:

@@ -30,7 +30,7 @@ C = TypeVar("C")
 
 Row = Sequence[Any]
 
-#: Statements that are kept: clients ask few kinds of questions.
+#: Statements of each kind that are kept: clients ask few kinds of questions.
 _KEPT = 500
 
 #: How long a transaction is tried again that others block, or whose connection was lost.
@@ -47,6 +47,8 @@ _SQLITE_CODES = frozenset({5, 6})
 _POSTGRESQL_STATES = frozenset({"40001", "40P01", "55P03"})
 # A deadlock (1213) that ends a transaction is hidden by what follows it: its savepoint is gone (1305).
 _MYSQL_CODES = frozenset({1020, 1053, 1205, 1213, 1305})
+# "cached plan must not change result type", PostgreSQL's feature_not_supported: no statement of ours asks for another one.
+_CHANGED_COLUMNS = "0A000"
 
 
 class Unprepared(Exception):
@@ -122,6 +124,21 @@ class Prepared:
         self.found = [(place, convert) for place, convert in enumerate(found) if convert is not None]
 
 
+class Statements(dict[Callable[..., Select[Any]], Callable[..., Prepared]]):
+    """Functions of modules that make statements, and the same functions giving these in the words of a driver. Each keeps its own, so that many lists
+    of one caller do not drive out the statement of all others for one image."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__()
+        self._dialect = dialect
+
+    def __missing__(self, make: Callable[..., Select[Any]]) -> Callable[..., Prepared]:
+        return self.setdefault(make, lru_cache(_KEPT)(partial(self._prepare, make)))
+
+    def _prepare(self, make: Callable[..., Select[Any]], *arguments: Any) -> Prepared:
+        return Prepared(make(*arguments), self._dialect)
+
+
 class Reader:
     """What readings of one database have in common."""
 
@@ -131,9 +148,9 @@ class Reader:
         #: A transaction around a read costs PostgreSQL two messages. SQLite's connections begin none by themselves; to MariaDB the change of the mode
         #: would have to be told, in messages whose failure the driver does not name.
         self.commits_itself = engine.dialect.name == "postgresql"
-        #: The driver can say of each statement whether it is planned once, or for the values of each time.
-        self.plans = engine.driver == "psycopg"
-        self.prepared = lru_cache(_KEPT)(self._prepare)
+        #: The driver can be told of each statement whether it is prepared.
+        self.prepares = engine.driver == "psycopg"
+        self.statements = Statements(engine.dialect)
         self._leaving = threading.Lock()
 
     def leave(self, pool: Pool) -> None:
@@ -142,8 +159,9 @@ class Reader:
             if self.engine.pool is pool:
                 self.engine.dispose()
 
-    def _prepare(self, make: Callable[..., Select[Any]], *arguments: Any) -> Prepared:
-        return Prepared(make(*arguments), self.engine.dialect)
+    def is_useless(self, connection: Any, error: Any) -> bool:
+        """Whether this error of a driver leaves a connection of no use: it is lost, or knows prepared statements whose columns were changed."""
+        return getattr(error, "sqlstate", None) == _CHANGED_COLUMNS or self.engine.dialect.is_disconnect(error, connection, None)
 
 
 @dataclass(slots=True)
@@ -170,24 +188,25 @@ class Reading:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._pooled.close()
 
-    def rows(self, values: Mapping[str, Any], make: Callable[..., Select[Any]], *arguments: Any, planned_once: bool = False) -> Sequence[Row]:
-        """The rows of the statement that ``make`` makes of hashable arguments, always the same. ``planned_once``: its best plan is the same whatever
-        the values are."""
-        prepared = self._reader.prepared(make, *arguments)
-        given: dict[str, Any] = {**prepared.constants, **values}
-        for name, convert in prepared.given:
+    def rows(self, values: Mapping[str, Any], make: Callable[..., Select[Any]], *arguments: Any, prepared: bool = False) -> Sequence[Row]:
+        """The rows of the statement that ``make``, a function of a module, makes of hashable arguments, always the same. ``prepared``: a connection
+        parses it once; PostgreSQL decides from the sixth time on whether one plan serves all values. Others are planned for the values of each time.
+        """
+        statement = self._reader.statements[make](*arguments)
+        given: dict[str, Any] = {**statement.constants, **values}
+        for name, convert in statement.given:
             given[name] = convert(given[name])
-        placed = given if prepared.places is None else [given[name] for name in prepared.places]
-        options = {"prepare": planned_once} if self._reader.plans else {}
+        placed = given if statement.places is None else [given[name] for name in statement.places]
+        options = {"prepare": prepared} if self._reader.prepares else {}
         try:
             cursor = self._driver.cursor()
-            cursor.execute(prepared.text, placed, **options)
+            cursor.execute(statement.text, placed, **options)
             fetched = cursor.fetchall()
             cursor.close()
         except self._reader.errors as error:
-            raise self._named(error, prepared.text, is_lost=self._reader.engine.dialect.is_disconnect(error, self._driver, None)) from error
-        rows = [list(row) for row in fetched] if prepared.found else fetched
-        for place, convert in prepared.found:
+            raise self._named(error, statement.text, is_lost=self._reader.is_useless(self._driver, error)) from error
+        rows = [list(row) for row in fetched] if statement.found else fetched
+        for place, convert in statement.found:
             for row in rows:
                 row[place] = convert(row[place])
         return rows

@@ -41,7 +41,8 @@ class Transport(Protocol):
     """Brings a request to the registry."""
 
     def send(self, verb: str, target: str, headers: Mapping[str, str], body: bytes | None, *, repeatable: bool) -> Reply:
-        """The registry's reply, whatever it says; headers are sent as UTF-8. Raises RegistryUnavailable."""
+        """The registry's reply, whatever it says; headers are sent as UTF-8. Raises RegistryUnavailable, and Invalid for headers
+        with control characters, of which nothing is sent."""
 
     def close(self) -> None: ...
 

@@ -98,7 +98,7 @@ class PoolTransport:
         """Tries again, once, where the connection broke and the registry may get the request twice. Who refuses or is silent now, will be again."""
         try:
             return self._once(request)
-        except (ConnectionResetError, BrokenPipeError):
+        except (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLEOFError):
             if not repeatable:
                 raise
             return self._once(request)

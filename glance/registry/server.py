@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 
-from glance import errors
+from glance import errors, query_string
 from glance.context import PLAIN_REQUEST_ID, REQUEST_ID, TOLD, RequestContext, from_headers, unauthenticated
 from glance.interfaces import Registry
 from glance.model import query
@@ -167,7 +166,7 @@ class RegistryApp:
         return _json({row.answer.key: row.answer.codec.dump(result)})
 
     def _list(self, dump: Callable[[Image], object], environ: Environ, ctx: RequestContext, _parameters: Mapping[str, str]) -> Answer:
-        images = self._registry.images.list(ctx, self._parse(_query(environ), is_admin=ctx.is_admin))
+        images = self._registry.images.list(ctx, self._parse(dict(query_string.parse(environ.get("QUERY_STRING", ""))), is_admin=ctx.is_admin))
         return _json({"images": [dump(image) for image in images]})
 
     def _put_image(self, environ: Environ, ctx: RequestContext, parameters: Mapping[str, str]) -> Answer:
@@ -213,13 +212,6 @@ def _utf8(latin1: str) -> str:
         return latin1.encode("latin-1").decode()
     except UnicodeDecodeError:
         raise errors.Invalid(reason="The request is not valid UTF-8.") from None
-
-
-def _query(environ: Environ) -> dict[str, str]:
-    try:
-        return dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True, errors="strict"))
-    except UnicodeDecodeError:
-        raise errors.InvalidParameter(reason="The query string is not valid UTF-8.") from None
 
 
 def _document(environ: Environ) -> object:

@@ -67,9 +67,16 @@ def test_json_when_it_grows_too_long_then_refused() -> None:
         ("name=a%3Bb%26c%3D+d%2B", [("name", "a;b&c= d+")]),
         ("name=a=b&&name&=c&", [("name", "a=b"), ("name", ""), ("", "c")]),
         ("name=%C3%A9", [("name", "\u00e9")]),
+        ("name=\u00c3\u00a9&b=%C3%A9", [("name", "\u00e9"), ("b", "\u00e9")]),
         ("", []),
     ],
 )
 def test_query_when_read_then_only_ampersands_divide_it(query: str, pairs: list[tuple[str, str]]) -> None:
     """The rules of forms (WHATWG URL, application/x-www-form-urlencoded)."""
     assert Request({"QUERY_STRING": query}).query_pairs == pairs
+
+
+@pytest.mark.parametrize("query", ["name=%ff", "name=\u00e9", "name=%C3\u00a9"])
+def test_query_when_it_is_not_utf8_then_refused(query: str) -> None:
+    with pytest.raises(errors.InvalidParameter, match="not valid UTF-8"):
+        _ = Request({"QUERY_STRING": query}).query_pairs

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import OperationalError
 
 from glance.db.images import SqlImages
@@ -163,6 +163,30 @@ class TestClosedConnections:
         registry.images.get(ALICE, image.id)
         close_idle(engine)
         assert registry.images.update(ALICE, image.id, ImageChanges({"name": "there"})).name == "there"
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], scope="session")
+class TestChangedColumns:
+    """Operators may change tables while connections know statements whose columns were others."""
+
+    @pytest.fixture
+    def change(self, engine: Engine) -> Iterator[Callable[[int], None]]:
+        others = create_engine(engine.url, poolclass=NullPool)  # psycopg forgets what a connection knew that changes tables itself
+
+        def change(length: int) -> None:
+            with others.begin() as connection:
+                connection.exec_driver_sql(f"ALTER TABLE images ALTER COLUMN checksum TYPE varchar({length})")
+
+        yield change
+        change(32)
+        engine.dispose()
+
+    def test_get_when_a_column_has_another_type_then_it_is_answered(self, engine: Engine, change: Callable[[int], None]) -> None:
+        registry = SqlRegistry(engine)
+        image = create(registry)
+        assert registry.images.get(ALICE, image.id) == image
+        change(40)
+        assert registry.images.get(ALICE, image.id) == image
 
 
 @pytest.mark.parametrize("database_kind", ["mariadb"], scope="session")

@@ -33,6 +33,9 @@ _TIME_OPERATORS: tuple[Operator, ...] = ("gt", "gte", "lt", "lte", "eq", "neq")
 _DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 _MEMBER_STATUSES: dict[str, MemberStatus | None] = {**{status: status for status in get_args(MemberStatus)}, "all": None}
 
+#: Values of which an attribute may have one.
+MAX_LISTED = 256
+
 _NUMBER: Schema = {"type": "integer", "minimum": 0}
 _WORD: Schema = {"type": "string"}
 #: What the parameters mean and take; one of no other name is the value of a custom property.
@@ -174,12 +177,15 @@ def _take_listable(filters: _Filters, name: str, value: str) -> None:
 
 
 def _listed(name: str, text: str) -> tuple[str, ...]:
-    """Values between commas; quotes guard commas inside a value."""
+    """Values between commas, each once; quotes guard commas inside a value."""
     try:
         [values] = csv.reader([text], strict=True) if text else [[""]]
     except (csv.Error, ValueError):
         raise errors.InvalidParameter(reason=f"Invalid filter value for '{name}': the quoting or a line break is wrong.") from None
-    return tuple(values)
+    listed = tuple(dict.fromkeys(values))
+    if len(listed) > MAX_LISTED:
+        raise errors.InvalidParameter(reason=f"At most {MAX_LISTED} values can be listed for '{name}'.")
+    return listed
 
 
 def _time(name: str, value: str) -> Condition:

@@ -46,17 +46,18 @@ Answer = bytes | str | Callable[[], bytes] | None
 class Peer(socketserver.ThreadingTCPServer):
     """Answers requests with ``replies``, one after the other; None: hangs up instead, "wait": says nothing until the end; what a function gives.
 
-    With ``brief`` every connection is closed after its first answer, without a word.
+    With ``brief`` every connection is closed after its first answer, without a word; with ``rude`` the first one once a client has greeted.
     """
 
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, replies: list[Answer], tls: ssl.SSLContext | None = None, *, brief: bool = False) -> None:
+    def __init__(self, replies: list[Answer], tls: ssl.SSLContext | None = None, *, brief: bool = False, rude: bool = False) -> None:
         super().__init__(("127.0.0.1", 0), Conversation)
         self.replies = iter(replies)
         self.tls = tls
         self.brief = brief
+        self.rude = rude
         self.closed = threading.Event()
         self.connections = 0
         self.requests: list[str] = []
@@ -68,6 +69,11 @@ class Peer(socketserver.ThreadingTCPServer):
 
     def get_request(self):
         connection, address = super().get_request()
+        if self.rude:
+            self.rude = False
+            connection.recv(64 * 1024)
+            connection.close()
+            raise ConnectionAbortedError("rude")
         return self.tls.wrap_socket(connection, server_side=True) if self.tls else connection, address
 
     def shutdown_request(self, request) -> None:
@@ -184,6 +190,12 @@ def test_read_when_the_registry_hangs_up_is_tried_once_more(serve, client):
     peer = serve(None, IMAGES)
     assert client(peer).images.list(CTX, ImageQuery()) == []
     assert len(peer.requests) == 2
+
+
+def test_read_when_the_registry_over_tls_hangs_up_before_a_word_is_tried_once_more(serve, client, certificate, tls):
+    peer = serve(IMAGES, tls=tls, rude=True)
+    assert client(peer, protocol="https", ca_file=str(certificate.public)).images.list(CTX, ImageQuery()) == []
+    assert len(peer.requests) == 1
 
 
 def test_read_when_the_registry_keeps_hanging_up_raises(serve, client):

@@ -74,6 +74,14 @@ def test_list_asked_by_an_ordinary_caller_ignores_what_is_for_administrators(rec
     assert query == ImageQuery(limit=25)
 
 
+@pytest.mark.parametrize(("query", "status"), [("name=\u00c3\u00bc", 200), ("name=\u00fc", 400), ("name=%fc", 400)])
+def test_list_when_a_parameter_is_not_escaped_then_it_is_utf8(recorder, query, status):
+    recorder.answer = []
+    request = webob.Request.blank("/images", environ={"QUERY_STRING": query})
+    assert request.get_response(RegistryApp(recorder, secret=None, default_limit=1, max_limit=1)).status_int == status
+    assert [asked[2][1].equal for asked in recorder.asked] == [{"name": "\u00fc"}] * (status == 200)
+
+
 def test_list_with_a_bad_parameter_is_refused_as_ever(ask):
     answer = ask("GET /images?size_min=foo")
     assert answer.status_int == 400
