@@ -43,12 +43,12 @@ def serve(load: Callable[[], Service], tallies: Tallies | None = None) -> int:
     service = load()
     tls_context(service.settings)
     service.accepted()
+    _keep_what_is_loaded()
     raise_file_limit()
     os.umask(_UMASK)
     listener, side = handed_over_or_bound(service.settings), bind_side(service.settings)
     if service.settings.workers == 0:
         return Worker(service, listener, reload=load, side=side).run()
-    _keep_what_is_loaded()
     return Parent(load, service, listener, side, tallies or Tallies()).run()
 
 
