@@ -35,7 +35,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "server: connections, HTTP": ("glance/server/", "eventlet/", "greenlet/"),
     "API: routes, translation": ("glance/api/", "glance/router.py", "webob/", "paste/"),
     "use cases, policy": ("glance/service/", "glance/model/", "glance/policies/", "glance/context.py", "glance/worker.py", "glance/notifier/"),
-    "digests, inspection": ("glance/stream.py", "glance/inspector/", "oslo_utils/"),
+    "digests, inspection": ("glance/stream.py", "glance/inspector/", "oslo_utils/", "concurrent/futures/"),
     "store": ("glance/store/",),
     "registry: both ends of the wire": ("glance/registry/", "httptools/"),
     "SQL: ours": ("glance/db/",),
