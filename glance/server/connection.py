@@ -86,7 +86,7 @@ class Connection:
 
     def _arrived(self, size: int) -> bytes:
         """At least one byte, unless the client closed its side. TLS gives a record at a time, of 16 KiB at most: all that are there are taken."""
-        if not isinstance(self.sock, ssl.SSLSocket):
+        if not self.is_encrypted:
             self._wait_for(select.POLLIN)  # recv would hold a buffer of that size meanwhile, for each client that is slow
             return self.sock.recv(size)
         records = [self.sock.recv(min(size, _RECORD))]

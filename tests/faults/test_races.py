@@ -171,11 +171,11 @@ def fill_stage(glance: Glance, image_id: str, moment: Moment, length: int) -> An
     return send(glance, f"PUT /v2/images/{image_id}/stage", (BYTES,), moment.chunks(), length)
 
 
-#: What an upload may be answered whose image is deleted: it was done before; it was too late; the image was gone before it began. Administrators,
-#: who see deleted images, are told of a conflict where it happened after the first look.
+#: What an upload may be answered whose image is deleted: it was done before; it was too late; the image was gone before it began. Administrators
+#: see deleted images: version 1 says that they cannot be changed, and both say that there is a conflict where it happened after the first look.
 ENDS = {
     post_v1: {201, 412, 409},
-    fill_v1: {200, 412, 404, 409},
+    fill_v1: {200, 412, 403, 409},
     fill_v2: {204, 410, 404, 409},
     fill_stage: {204, 410, 404, 409},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 from glance.background import THREADS, Periodic, Threads
@@ -36,16 +37,18 @@ def test_background_when_waited_for_then_until_all_is_done_or_the_time_is_up() -
     assert background.wait(WAIT)
 
 
-def test_periodic_work_when_it_fails_then_it_is_tried_again_until_stopped() -> None:
-    tries = threading.Semaphore(0)
+def test_periodic_work_when_it_fails_then_it_is_tried_again() -> None:
+    tries = itertools.count(1)
+    succeeded = threading.Event()
 
     def task() -> None:
-        tries.release()
-        raise RuntimeError
+        if next(tries) < 3:
+            raise RuntimeError
+        succeeded.set()
 
     periodic = Periodic(0.001, task)
     periodic.start()
-    assert all(tries.acquire(timeout=WAIT) for _ in range(3))
+    assert succeeded.wait(WAIT)
     periodic.stop()
 
 
@@ -64,3 +67,4 @@ def test_background_when_a_task_fails_then_the_next_ones_are_done() -> None:
         background.submit(lambda: 1 / 0)
     background.submit(done.set)
     assert done.wait(WAIT)
+    assert background.wait(WAIT)
