@@ -32,7 +32,7 @@ Service = Literal["registry", "api"]
 Options = Mapping[str, Mapping[str, object]]
 
 #: Seconds that starting, stopping and single answers may take on a busy machine.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 #: Lines of each log that an error shows.
 _LOG_LINES = 60
