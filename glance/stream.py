@@ -109,7 +109,10 @@ def read_chunks(source: ByteSource, length: int | None = None) -> Iterator[bytes
     """The bytes of ``source`` in pieces: exactly ``length`` of them (ClientDisconnected when they end before), or all when that is None."""
     left = length
     while left is None or left > 0:
-        chunk = source.read(CHUNK if left is None else min(CHUNK, left))
+        try:
+            chunk = source.read(CHUNK if left is None else min(CHUNK, left))
+        except OSError as error:  # what servers of others say of a client that is gone
+            raise errors.ClientDisconnected from error
         if not chunk:
             if left is None:
                 return

@@ -57,7 +57,9 @@ class _Begun:
             raise
 
     def __iter__(self) -> Iterator[bytes]:
-        yield self._first
+        first, self._first = self._first, b""
+        yield first
+        del first  # while the client takes its time, nobody holds it
         yield from self._chunks
 
     def close(self) -> None:

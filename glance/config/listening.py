@@ -45,6 +45,7 @@ def section(host: str | None, port: int) -> Section:
                 "client_socket_timeout",
                 default=900,
                 min=0,
+                max=10 * A_DAY,
                 help="Seconds without any progress after which the connection of a running request is closed. 0 stands for a day.",
             ),
             cfg.FloatOpt("header_timeout", default=30, min=1, max=60, help="Seconds that a client may take to send the head of a request."),

@@ -34,7 +34,8 @@ class Wire(Protocol):
 
 
 class Body(io.RawIOBase):
-    """A request body, to be read once. ``before_first`` is called before the first byte is waited for (100 Continue)."""
+    """A request body, to be read once. ``before_first`` is called before the first byte is waited for (100 Continue); it may raise
+    ClientDisconnected."""
 
     def __init__(self, wire: Wire, before_first: Callable[[], None] | None = None) -> None:
         self._wire = wire
@@ -87,10 +88,10 @@ class Body(io.RawIOBase):
             return b""
         if self.broken:
             raise errors.ClientDisconnected
-        if self._before_first is not None:
-            self._before_first()
-            self._before_first = None
         try:
+            if self._before_first is not None:
+                self._before_first()
+                self._before_first = None
             return self._receive(size)
         except errors.ClientDisconnected:
             self.broken = True

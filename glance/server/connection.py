@@ -20,6 +20,7 @@ _LARGEST = 1024 * 1024
 #: Bytes of a TLS record at most (RFC 8446 5.1).
 _RECORD = 16 * 1024
 _SENDFILE_STEP = 64 * 1024 * 1024
+_LINE_END = b"\r\n"
 #: What the system says of a dead peer, besides what ConnectionError and TimeoutError stand for.
 _UNREACHABLE = frozenset({errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ENETDOWN})
 
@@ -104,15 +105,17 @@ class Connection:
 
     def has_request(self) -> bool:
         """Whether a request has begun to arrive. An empty line before it is dropped: clients of old end a body with one (RFC 9112 2.2)."""
-        if self.buffer.startswith(b"\r\n"):
-            del self.buffer[:2]
-        return bool(self.buffer)
+        if self.buffer.startswith(_LINE_END):
+            del self.buffer[: len(_LINE_END)]
+        return not _LINE_END.startswith(self.buffer)
 
-    def await_request(self, timeout: float) -> None:
-        """Waits for the first bytes of a request. Raises OSError, TimeoutError when nothing comes in time."""
-        if not self.has_request():
-            self.sock.settimeout(timeout)
-            self.buffer += self.sock.recv(RECEIVE)
+    def await_request(self, timeout: float) -> bool:
+        """Whether a request has begun to arrive, which is waited for once. Raises OSError, TimeoutError when nothing comes in time."""
+        if self.has_request():
+            return True
+        self.sock.settimeout(timeout)
+        self.buffer += self.sock.recv(RECEIVE)
+        return self.has_request()
 
     def unread(self, data: bytes) -> None:
         """Puts ``data`` back in front of what is received next."""

@@ -85,8 +85,7 @@ class Site:
     def _next_head(self, conn: Connection) -> int | None:
         """The end of the next request's head, if it comes at once; whatever else comes stays in the buffer."""
         try:
-            conn.await_request(_STAY)
-            return find_head_end(conn.buffer, 0, self.rules)
+            return find_head_end(conn.buffer, 0, self.rules) if conn.await_request(_STAY) else None
         except (OSError, Refused):
             return None
 
@@ -102,7 +101,10 @@ class Site:
 
         def proceed() -> None:
             if not (conn.buffer or answer.head_sent):
-                conn.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+                try:
+                    conn.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+                except PeerGone as error:
+                    raise errors.ClientDisconnected from error
 
         before_first = proceed if head.expects_continue else None
         body = ChunkedBody(conn, before_first) if head.chunked else LengthBody(conn, head.length, before_first)

@@ -58,6 +58,9 @@ class _ToldFile:
     def tell(self) -> int:
         return self._file.tell()
 
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._file.seek(offset, whence)
+
     def close(self) -> None:
         self._closed(self._file.tell() - self._start)
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
 
 import pytest
+import webob
 
 from glance.testing.servers import wait_until
 from tests.api.conftest import DATA, RAW, Api, http_sender, pipeline, served
@@ -74,6 +79,22 @@ def test_download_then_the_bytes_that_were_sent_are_told(api: Api, told: Recorde
     assert event.priority == "INFO"
     expected = {"bytes_sent": sent, "image_id": image_id, "owner_id": None, "receiver_tenant_id": None, "receiver_user_id": None}
     assert event.payload() == expected
+
+
+def test_download_when_another_server_sends_the_file_by_itself_then_the_bytes_that_it_sent_are_told(
+    make_api: Callable[..., Api], told: Recorder
+) -> None:
+    api = make_api(notifier=told)
+    data = BYTES * 7  # a server is offered a file for what is long
+    environ = webob.Request.blank(f"/v2/images/{api.new(data)}/file").environ | {"wsgi.file_wrapper": lambda file, _size: closing(file)}
+    sending: closing[Any] = pipeline(api.services, api.settings, trusted=False)(environ, lambda *_head: None)
+    ours, theirs = socket.socketpair()
+    with theirs, ThreadPoolExecutor(1) as thread, theirs.makefile("rb") as received:
+        got = thread.submit(received.read)
+        with ours, sending as file:
+            assert ours.sendfile(file, count=len(data)) == len(data)
+        assert got.result() == data
+    assert told.events[-1].payload()["bytes_sent"] == len(data)
 
 
 def test_refusals_of_either_version_then_not_told(api: Api, told: Recorder) -> None:

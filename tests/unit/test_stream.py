@@ -106,3 +106,14 @@ def test_chunks_when_the_source_ends_early_then_the_client_is_gone() -> None:
     with pytest.raises(errors.ClientDisconnected):
         list(read_chunks(io.BytesIO(DATA), len(DATA) + 1))
     assert b"".join(read_chunks(io.BytesIO(DATA))) == DATA
+
+
+def test_chunks_when_the_server_cannot_read_on_then_the_client_is_gone() -> None:
+    class Cut(io.BytesIO):
+        """A body as servers of others have it, whose client has reset the connection."""
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise ConnectionResetError(size)
+
+    with pytest.raises(errors.ClientDisconnected):
+        list(read_chunks(Cut()))

@@ -177,6 +177,16 @@ def test_expectation_when_the_body_is_read_then_met_once_before_the_first_byte(m
     assert asked == ["100"]
 
 
+def test_expectation_when_the_client_is_gone_then_an_error_and_no_further_request() -> None:
+    def send_100() -> None:
+        raise errors.ClientDisconnected
+
+    body = LengthBody(Pieces(b"abc"), 3, send_100)
+    with pytest.raises(errors.ClientDisconnected):
+        body.read()
+    assert body.broken
+
+
 @pytest.mark.parametrize(("length", "discarded"), [(0, True), (1000, True), (1001, False)])
 def test_discard_when_more_than_the_limit_is_left_then_refused(length: int, discarded: bool) -> None:
     body = LengthBody(Pieces(b"x" * length), length)

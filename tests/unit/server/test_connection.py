@@ -54,6 +54,16 @@ def test_receive_when_bytes_were_put_back_then_they_come_first(pair) -> None:
     assert conn.receive(10) == b"cd"
 
 
+@pytest.mark.parametrize("pieces", [[b"\r\nGET"], [b"\r\n", b"GET"], [b"\r", b"\nGET"]])
+def test_request_when_an_empty_line_comes_before_it_then_only_the_line_is_dropped(pair, pieces: list[bytes]) -> None:
+    conn, theirs = pair
+    has_begun = []
+    for piece in pieces:
+        theirs.sendall(piece)
+        has_begun.append(conn.await_request(5))
+    assert (has_begun, conn.buffer) == ([False] * (len(pieces) - 1) + [True], b"GET")
+
+
 def test_receive_when_much_comes_then_more_at_a_time_until_little_comes_again(pair) -> None:
     conn, theirs = pair
     conn.block(5)

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
+from glance import errors
 from glance.server.connection import Connection
 from glance.server.http import HeadRules, find_head_end
 from glance.server.settings import ServerSettings
@@ -111,6 +112,27 @@ def test_file_when_it_is_shorter_than_announced_then_the_connection_is_cut(file:
     with theirs, answering(download("http", file), ours, outcomes):
         head, body = ask(theirs)
     assert (b"Content-Length: 300000" in head, body == DATA[:-1], outcomes) == (True, True, [Outcome.CUT])
+
+
+def test_expectation_when_the_client_is_gone_before_it_is_met_then_the_application_learns_that() -> None:
+    gone, learned = threading.Event(), threading.Event()
+
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
+        gone.wait(20)
+        try:
+            environ["wsgi.input"].read()
+        except errors.ClientDisconnected:
+            learned.set()
+        start_response("400 Bad Request", [])
+        return []
+
+    ours, theirs = socket.socketpair()
+    outcomes: list[Outcome] = []
+    with answering(application, ours, outcomes):
+        theirs.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        theirs.close()
+        gone.set()
+    assert (outcomes, learned.is_set()) == ([Outcome.CUT], True)
 
 
 def test_access_log_when_the_records_are_made_by_others_then_it_gets_those(caplog: pytest.LogCaptureFixture) -> None:
