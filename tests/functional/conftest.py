@@ -1,4 +1,4 @@
-"""A service to attack, and what must be true after every attack."""
+"""A service to attack, and what must be true after every attack; a machine with glance-control."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from glance.testing.servers import Glance
 from glance.testing.wire import Answer
+from tests.functional.control_site import Site
 
 VICTIM = "33333333-2222-4333-8444-555555555555"
 UPLOAD = {"x-image-meta-disk_format": "raw", "x-image-meta-container_format": "bare", "Content-Type": "application/octet-stream"}
@@ -61,3 +63,10 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         target.check_alive()
         target.check_logs()
         assert target.files() == before
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path)
+    yield site
+    site.close()
