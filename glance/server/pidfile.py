@@ -2,7 +2,8 @@
 
 The first line is the pid, as in every pid file. The second is the process's name of ``glance.worker``: a pid that was used anew, or that comes from
 before a reboot or from another container, is not the same process. A classic file of one line is accepted where /proc says that the pid runs the
-program. A symbolic link, or a file that neither the caller nor root owns, could have been put there by anybody and is refused.
+program. A symbolic link, or a file that neither the caller nor root owns, could have been put there by anybody and is refused. An empty file is what
+others leave after a power loss, or on a full disk: no process.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class PidFile:
             os.close(directory)
 
     def read(self) -> Process | None:
-        """The process on record; None where there is no file."""
+        """The process on record; None where there is no file, or an empty one."""
         try:
             # O_NONBLOCK: a fifo of this name must not hold us.
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -88,20 +89,25 @@ class PidFile:
                 raise self._refused("it is no regular file")
             if status.st_uid not in (0, os.geteuid()):
                 raise self._refused("it belongs to another user")
-            record = _RECORD.fullmatch(os.read(descriptor, _RECORD_BYTES).decode("ascii", "replace"))
+            content = os.read(descriptor, _RECORD_BYTES)
         finally:
             os.close(descriptor)
+        if not content:
+            return None
+        record = _RECORD.fullmatch(content.decode("ascii", "replace"))
         if record is None or int(record["pid"]) <= 1:
             raise self._refused("it names no process")
         return Process(int(record["pid"]), record["worker"] or "")
 
     def write(self, process: Process) -> None:
-        """Puts ``process`` on record; readers see the old content or the new."""
+        """Puts ``process`` on record; readers see the old content or the new, also after a power loss."""
         descriptor, temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
         try:
             with open(descriptor, "w", encoding="ascii") as file:
                 os.fchmod(descriptor, 0o644)
                 file.write(f"{process.pid}\n{process.worker}\n")
+                file.flush()
+                os.fsync(descriptor)
             os.rename(temporary, self.path)
         except BaseException:
             os.unlink(temporary)

@@ -182,7 +182,7 @@ def test_stop_when_the_pid_file_is_classic_then_the_server_is_recognised(site: S
     site.await_event("ends")
 
 
-@pytest.mark.parametrize("content", ["", "root:x:0:0", "-1", "1\n", "99999999"])
+@pytest.mark.parametrize("content", ["root:x:0:0", "-1", "1\n", "99999999"])
 def test_pid_file_when_it_is_something_else_then_refused_and_kept(site: Site, content: str) -> None:
     site.pids.mkdir()
     site.pid_file().write_text(content)

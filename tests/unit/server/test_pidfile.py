@@ -58,7 +58,10 @@ def test_write_when_it_fails_then_leaves_nothing(pid_file: PidFile) -> None:
     assert list(pid_file.path.parent.iterdir()) == [pid_file.path]
 
 
-def test_read_when_there_is_no_file_then_none(pid_file: PidFile) -> None:
+def test_read_when_there_is_no_file_or_an_empty_one_then_none(pid_file: PidFile) -> None:
+    assert pid_file.read() is None
+    assert pid_file.running() is None
+    pid_file.path.touch()
     assert pid_file.read() is None
     assert pid_file.running() is None
 
@@ -86,7 +89,7 @@ def test_read_when_it_belongs_to_another_user_then_refused(pid_file: PidFile) ->
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\n", b"0", b"1", b"-5", b"12345678", b"12 34", b"\xff\xfe", "\u0664\u0662".encode(), b"4711\nh/b/4712/9\n"]
+    "content", [b"\n", b"0", b"1", b"-5", b"12345678", b"12 34", b"\xff\xfe", "\u0664\u0662".encode(), b"4711\nh/b/4712/9\n"]
 )
 def test_read_when_it_names_no_process_then_refused(pid_file: PidFile, content: bytes) -> None:
     pid_file.path.write_bytes(content)
