@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from glance.errors import ConfigurationError
 from glance.server.pidfile import PidFile, Process
@@ -268,18 +269,20 @@ def _launch(server: Server, manner: Manner) -> _Launched:
     """Runs the program as leader of its own session, on record before its first instruction. Raises OSError."""
     command = server.command()
     logger = _find("logger") if manner.capture_output else ""
-    try:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if manner.capture_output else subprocess.DEVNULL,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=lambda: _prepare(server),  # noqa: PLW1509 - there are no threads here
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        server.pid_file.remove()
-        raise OSError(str(error)) from error
+    with open(os.memfd_create("obstacle"), "r+b", buffering=0) as obstacle:
+        try:
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if manner.capture_output else subprocess.DEVNULL,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=lambda: _prepare(server, obstacle),  # noqa: PLW1509 - there are no threads here
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            server.pid_file.remove()
+            obstacle.seek(0)
+            raise OSError(obstacle.read().decode() or str(error)) from error
     if child.stdout:
         tag = f"{server.name}[{child.pid}]"
         subprocess.Popen([logger, "-t", tag], stdin=child.stdout, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -287,10 +290,17 @@ def _launch(server: Server, manner: Manner) -> _Launched:
     return _Launched(server, child, time.monotonic())
 
 
-def _prepare(server: Server) -> None:
-    """In the child, before it becomes the server: puts it on record. A SIGHUP that comes before the server can reload waits until it can."""
+def _prepare(server: Server, obstacle: BinaryIO) -> None:
+    """In the child, before it becomes the server: puts it on record. A SIGHUP that comes before the server can reload waits until it can.
+
+    ``obstacle`` gets the cause where that fails: the parent is told only that it did.
+    """
     hold_reload()
-    server.pid_file.write(Process.current())
+    try:
+        server.pid_file.write(Process.current())
+    except OSError as error:
+        obstacle.write(str(error).encode())
+        raise
 
 
 def _settle(launched: Sequence[_Launched], manner: Manner) -> int:

@@ -100,18 +100,11 @@ class PidFile:
         return Process(int(record["pid"]), record["worker"] or "")
 
     def write(self, process: Process) -> None:
-        """Puts ``process`` on record; readers see the old content or the new, also after a power loss."""
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
+        """Puts ``process`` on record; readers see the old content or the new, also after a power loss. An OSError names the pid file."""
         try:
-            with open(descriptor, "w", encoding="ascii") as file:
-                os.fchmod(descriptor, 0o644)
-                file.write(f"{process.pid}\n{process.worker}\n")
-                file.flush()
-                os.fsync(descriptor)
-            os.rename(temporary, self.path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+            self._replace(f"{process.pid}\n{process.worker}\n")
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
 
     def remove(self) -> None:
         """Forgets the process, if there is one on record."""
@@ -138,6 +131,19 @@ class PidFile:
             poll = select.poll()
             poll.register(handle, select.POLLIN)
             return bool(poll.poll(seconds * 1000))
+
+    def _replace(self, content: str) -> None:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
+        try:
+            with open(descriptor, "w", encoding="ascii") as file:
+                os.fchmod(descriptor, 0o644)
+                file.write(content)
+                file.flush()
+                os.fsync(descriptor)
+            os.rename(temporary, self.path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
 
     def _is_alive(self, process: Process) -> bool:
         """Whether the pid still belongs to the process that was put on record."""

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import glance
@@ -71,6 +71,8 @@ class Site:
         self.control = self.bin / "glance-control"
         self.control.symlink_to(ROOT / "bin" / "glance-control")
         self.pids = directory / "run"
+        #: A command in front of glance-control, such as one that mounts something for it.
+        self.prefix: Sequence[str] = ()
 
     def program(self, name: str, source: str) -> None:
         path = self.bin / name
@@ -87,7 +89,7 @@ class Site:
 
     def begin(self, *arguments: str | Path) -> subprocess.Popen[str]:
         options = () if "--pid-file" in arguments or "--pid-dir" in arguments else ("--pid-dir", self.pids)
-        command = [self.bin / "python", self.control, *options, *arguments]
+        command = [*self.prefix, self.bin / "python", self.control, *options, *arguments]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         return subprocess.Popen(command, cwd=self.directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -1,4 +1,4 @@
-"""glance-control where something is in the way: a pid file that tells nothing."""
+"""glance-control where something is in the way: a pid file that tells nothing, a full disk."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.namespaces import needs_namespaces
 from tests.functional.control_site import Site
 
 
@@ -29,3 +30,14 @@ def test_pid_file_when_written_then_its_content_is_on_the_disk_before_its_name(t
     subprocess.run(command, check=True, timeout=60)
     calls = [line.split(maxsplit=1)[1].partition("(")[0] for line in trace.read_text().splitlines() if ".x.pid." in line]
     assert calls == ["fsync", "rename"]
+
+
+@pytest.mark.parametrize("options", ["size=4k", "nr_inodes=2"])
+def test_start_when_the_disk_of_pid_files_is_full_then_says_so(site: Site, options: str) -> None:
+    needs_namespaces()
+    site.pids.mkdir()
+    fill = 'mount -t tmpfs -o "$0" tmpfs "$1" && head -c 4096 /dev/zero > "$1/fill" && shift && exec "$@"'
+    site.prefix = ("unshare", "-rm", "sh", "-c", fill, options, str(site.pids))
+    complaint = f"unable to launch glance-api. Got error: [Errno 28] No space left on device: '{site.pid_file()}'"
+    assert site.run("api", "start") == (1, ["Starting glance-api"], [complaint])
+    assert site.events("runs") == []

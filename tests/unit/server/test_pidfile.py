@@ -88,9 +88,7 @@ def test_read_when_it_belongs_to_another_user_then_refused(pid_file: PidFile) ->
         pid_file.read()
 
 
-@pytest.mark.parametrize(
-    "content", [b"\n", b"0", b"1", b"-5", b"12345678", b"12 34", b"\xff\xfe", "\u0664\u0662".encode(), b"4711\nh/b/4712/9\n"]
-)
+@pytest.mark.parametrize("content", [b"\n", b"0", b"1", b"-5", b"12345678", b"12 34", b"\xff\xfe", "\u0664\u0662".encode(), b"4711\nh/b/4712/9\n"])
 def test_read_when_it_names_no_process_then_refused(pid_file: PidFile, content: bytes) -> None:
     pid_file.path.write_bytes(content)
     with pytest.raises(ConfigurationError, match="it names no process"):
