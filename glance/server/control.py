@@ -1,13 +1,14 @@
 """glance-control: starts and stops the servers of this machine. It knows them by name, program, pid file and exit status only.
 
 - ``start`` puts a server into the background, and waits a while until it serves or has ended.
-- ``stop`` sends SIGTERM: the server accepts nothing more, ends what it is doing and exits. The command does not wait for that.
-- ``shutdown`` is ``stop`` and waits until the server has gone. In 2011 it sent SIGHUP, which now means reload; the line that it prints names the
-  signal that is sent.
-- ``restart`` is ``shutdown``, then ``start``.
+- ``stop`` sends SIGTERM: the server accepts nothing more, ends what it is doing and exits. The command does not wait for that, but where another
+  server comes after it: what the API still answers needs its registry, which is left alone where the API has not ended after 15 seconds.
+- ``shutdown`` is ``stop`` and waits until the server has gone, 15 seconds at most. In 2011 it sent SIGHUP, which now means reload; the line that it
+  prints names the signal that is sent.
+- ``restart`` is ``shutdown``, then ``start``, also beside a server that has not ended: it has left its address, or is about to.
 - ``reload`` and ``force-reload`` send SIGHUP: the server reads the files that it was started with anew and loses no request. They print what
   they printed in 2011, when they stopped and started it.
-- ``status`` says which servers run.
+- ``status`` says which servers run, and which were told to end and were waited for in vain.
 
 The lines are those of 2011, where there were any. What is done goes to stdout, what failed and why to stderr. Exit statuses: 0 done, also where
 nothing was left to do; 1 failed; 3 ``status`` found a server stopped; with ``--await-child`` the exit status of a server that ended.
@@ -65,6 +66,11 @@ class Server:
         name = f"glance-{short}"
         files = [file for path in config for file in (_files_in(path, name) if path.is_dir() else [path])]
         return cls(name, PidFile(pid_file, name), tuple(files), tuple(options))
+
+    @property
+    def ending(self) -> PidFile:
+        """Which process was told to end, while it is waited for, and afterwards where that was in vain."""
+        return PidFile(self.pid_file.path.with_name(f"{self.pid_file.path.name}.ending"), self.name)
 
     def line(self, verb: str) -> str:
         """What is said when the server is started: ``Starting glance-api with /etc/glance/glance-api.conf``."""
@@ -136,43 +142,53 @@ def _start_all(servers: Sequence[Server], manner: Manner) -> int:
 
 
 def _stop(servers: Sequence[Server], _manner: Manner) -> int:
-    for server in servers:
-        process = _signal(server, signal.SIGTERM, forget=True)
-        if process is not None and server is not servers[-1]:
-            # What the API still answers needs its registry.
-            server.pid_file.wait(process, _STOP_SECONDS)
-    return 0
+    return _end(servers, await_last=False)
 
 
 def _shutdown(servers: Sequence[Server], _manner: Manner) -> int:
-    return int(len(_end(servers)) < len(servers))
+    return _end(servers, await_last=True)
 
 
 def _restart(servers: Sequence[Server], manner: Manner) -> int:
     if not _configured(servers):
         return 1
-    ended = _end(servers)
-    return _start_all(ended, manner) or int(len(ended) < len(servers))
+    failed = _end(servers, await_last=True)
+    return _start_all(servers, manner) or failed
 
 
 def _reload(servers: Sequence[Server], _manner: Manner) -> int:
     if not _configured(servers):
         return 1
+    told = []
     for server in servers:
         if server.name == _SCRUBBER:
             _complain(f"Reload of {server.name} not supported")
             return 1
-    told = [server for server in servers if _signal(server, signal.SIGHUP, forget=False)]
+        try:
+            if _signal(server, signal.SIGHUP, forget=False):
+                told.append(server)
+        except (ConfigurationError, OSError) as error:
+            _complain(str(error))
     for server in told:
         _say(server.line("Starting"))
     return int(len(told) < len(servers))
 
 
 def _status(servers: Sequence[Server], _manner: Manner) -> int:
-    running = [server.pid_file.running() for server in servers]
-    for server, process in zip(servers, running, strict=True):
+    status = 0
+    for server in servers:
+        try:
+            process, ending = server.pid_file.running(), server.ending.running()
+        except (ConfigurationError, OSError) as error:
+            _complain(str(error))
+            status = 1
+            continue
         _say(f"{server.name} (pid {process.pid}) is running..." if process else f"{server.name} is stopped")
-    return 0 if all(running) else _STOPPED
+        if ending:
+            _say(f"{server.name} (pid {ending.pid}) was told to end, and has not ended yet")
+        if process is None:
+            status = status or _STOPPED
+    return status
 
 
 COMMANDS: dict[str, Callable[[Sequence[Server], Manner], int]] = {
@@ -230,16 +246,36 @@ def _signal(server: Server, number: signal.Signals, *, forget: bool) -> Process 
     return process
 
 
-def _end(servers: Sequence[Server]) -> list[Server]:
-    """Asks those that run to end, one after the other, and waits; returns those that do not run any more."""
-    ended = []
-    for server in servers:
-        process = _signal(server, signal.SIGTERM, forget=True)
-        if process is None or server.pid_file.wait(process, _STOP_SECONDS):
-            ended.append(server)
-        else:
+def _end(servers: Sequence[Server], *, await_last: bool) -> int:
+    """Asks those that run to end, one after the other, and waits for each; returns the exit status.
+
+    A server that does not end keeps those after it, which it needs for what it still answers.
+    """
+    for number, server in enumerate(servers, 1):
+        try:
+            told = _signal(server, signal.SIGTERM, forget=True)
+            ended = _has_ended(server, told) if await_last or server is not servers[-1] else True
+        except (ConfigurationError, OSError) as error:
+            _complain(str(error))
+            ended = False
+        if not ended:
+            for kept in servers[number:]:
+                _complain(f"{kept.name} is left as it is: {server.name} may need it until it has ended")
+            return 1
+    return 0
+
+
+def _has_ended(server: Server, told: Process | None) -> bool:
+    """Waits for the process that was told to end, and for one that was waited for in vain before; False where this is in vain, too."""
+    earlier = server.ending.read()
+    for process in filter(None, (told, earlier)):
+        server.ending.write(process)  # before the wait, which may be interrupted
+        if not server.pid_file.wait(process, _STOP_SECONDS):
             _complain(f"Waited {_STOP_SECONDS} seconds for pid {process.pid} ({server.pid_file.path}) to die; giving up")
-    return ended
+            return False
+    if told or earlier:
+        server.ending.remove()
+    return True
 
 
 def _start(server: Server, manner: Manner) -> list[_Launched]:

@@ -208,7 +208,7 @@ class Glance:
         for child in self._children.values():
             child.wait(PATIENCE)
         self._children.clear()
-        for path in self.run_directory.glob("*.pid"):
+        for path in self.run_directory.glob("*.pid*"):
             path.unlink()
 
     def kill_one(self, service: Service) -> None:
@@ -358,7 +358,7 @@ class Glance:
 
     def _groups(self) -> list[int]:
         if self.control:
-            return [read_pid(path) for path in self.run_directory.glob("*.pid")]
+            return [read_pid(path) for path in self.run_directory.glob("*.pid*")]
         return [child.pid for child in self._children.values()]
 
 
