@@ -204,9 +204,12 @@ COMMANDS: dict[str, Callable[[Sequence[Server], Manner], int]] = {
 
 def _configured(servers: Sequence[Server]) -> bool:
     """False, and says so, where a configuration file that was named does not exist; without a name the program looks for itself."""
-    if all(path.is_file() for server in servers for path in server.config_files):
+    missing = [path for server in servers for path in server.config_files if not path.is_file()]
+    if not missing:
         return True
     _complain("Could not find any configuration file to use!")
+    for path in missing:
+        _complain(f"There is no file {path}")
     return False
 
 

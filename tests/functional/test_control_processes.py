@@ -50,13 +50,24 @@ SERVERS = "Please specify all, or one of the servers: api, registry, scrubber"
         (("api", "bogus"), f"Unknown command bogus specified. Please specify a command in this list: {COMMANDS}"),
         (("api", "start", "--await-child=1", "--respawn"), "--await-child and --respawn are mutually exclusive"),
         (("all", "stop", "--pid-file", "x"), "--pid-file names the file of one server; with all, use --pid-dir"),
-        (("api", "start", "missing.conf"), "Could not find any configuration file to use!"),
-        (("api", "restart", "."), "Could not find any configuration file to use!"),
     ],
 )
 def test_wrong_words_when_given_then_one_line_and_exit_1(site: Site, arguments: tuple[str, ...], line: str) -> None:
     assert site.run(*arguments) == (1, [], [line])
     assert not (site.directory / "X").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        (("api", "start", "missing.conf"), ["missing.conf"]),
+        (("all", "restart", "."), ["glance-api.conf", "glance-registry.conf"]),
+        (("scrubber", "reload", "."), ["glance-api.conf"]),
+    ],
+)
+def test_configuration_when_it_is_missing_then_the_line_of_2011_and_its_path(site: Site, arguments: tuple[str, ...], missing: list[str]) -> None:
+    complaints = ["Could not find any configuration file to use!", *(f"There is no file {site.directory / name}" for name in missing)]
+    assert site.run(*arguments) == (1, [], complaints)
 
 
 @pytest.mark.parametrize("server", ["registry", "glance-registry"])
