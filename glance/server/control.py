@@ -351,6 +351,8 @@ def _settle(launched: Sequence[_Launched], manner: Manner) -> int:
             time.sleep(_POLL_SECONDS)
         code = one.child.returncode
         if code is None:
+            if not is_ready(one.child.pid):
+                _complain(f"{one.server.name} (pid {one.child.pid}) does not serve yet; its log says what it waits for")
             continue
         with one.server.pid_file.locked():
             if not one.on_record():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import resource
 import socket
@@ -12,6 +13,8 @@ from typing import Any, NoReturn
 
 from glance import errors
 from glance.server.settings import ServerSettings
+
+LOG = logging.getLogger(__name__)
 
 _RETRY = 0.5
 _OPEN_FILES = 32768
@@ -57,6 +60,7 @@ def _bind(host: str, port: int, settings: ServerSettings, patience: float) -> so
     sock = _prepared(socket.socket(family, kind, protocol), settings)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     deadline = time.monotonic() + patience
+    told = False
     while True:
         try:
             sock.bind(address)
@@ -68,6 +72,9 @@ def _bind(host: str, port: int, settings: ServerSettings, patience: float) -> so
             if time.monotonic() + _RETRY > deadline:
                 sock.close()
                 raise errors.ConfigurationError(reason=f"Could not bind to {place} after trying for {patience:g} seconds") from error
+            if not told:
+                LOG.warning("Another process uses %s; waiting up to %g seconds for it to end", place, patience)
+                told = True
             time.sleep(_RETRY)
         else:
             return sock

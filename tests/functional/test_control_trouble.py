@@ -1,4 +1,4 @@
-"""glance-control where something is in the way: a pid file that tells nothing, a full disk."""
+"""glance-control where something is in the way: a pid file that tells nothing, a full disk, what a server waits for."""
 
 from __future__ import annotations
 
@@ -41,3 +41,12 @@ def test_start_when_the_disk_of_pid_files_is_full_then_says_so(site: Site, optio
     complaint = f"unable to launch glance-api. Got error: [Errno 28] No space left on device: '{site.pid_file()}'"
     assert site.run("api", "start") == (1, ["Starting glance-api"], [complaint])
     assert site.events("runs") == []
+
+
+def test_start_when_the_server_does_not_serve_in_time_then_says_so(site: Site) -> None:
+    config = site.config("waits 0")
+    status, lines, complaints = site.run("api", "start", "--await-child", "1", config)
+    assert (status, lines) == (0, [f"Starting glance-api with {config}"])
+    assert complaints == [f"glance-api (pid {site.pid()}) does not serve yet; its log says what it waits for"]
+    (site.bin / "go").touch()
+    site.await_event("runs")

@@ -112,12 +112,13 @@ def test_loads_when_connections_come_and_go_then_one_more_makes_nobody_patient()
     assert loads.patience(0) == pytest.approx(0.002)
 
 
-def test_bind_when_the_address_stays_taken_then_says_how_long_it_tried() -> None:
+def test_bind_when_the_address_stays_taken_then_says_at_once_that_it_waits_and_at_last_how_long_it_tried(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(errors.ConfigurationError) as caught:
-            bind(ServerSettings(bind_host="127.0.0.1", bind_port=port), patience=0.6)
-    assert caught.value.message == f"Could not bind to 127.0.0.1:{port} after trying for 0.6 seconds"
+            bind(ServerSettings(bind_host="127.0.0.1", bind_port=port), patience=1.1)
+    assert [record.getMessage() for record in caplog.records] == [f"Another process uses 127.0.0.1:{port}; waiting up to 1.1 seconds for it to end"]
+    assert caught.value.message == f"Could not bind to 127.0.0.1:{port} after trying for 1.1 seconds"
 
 
 def test_bind_when_the_address_becomes_free_then_succeeds() -> None:
