@@ -6,7 +6,6 @@ BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 KEYSTONE := .venv-keystone
 BENCH := .venv-bench
-DIR ?= var
 API_PORT ?= 9292
 REGISTRY_PORT ?= 9191
 PYTEST_PROCESSES ?= 2
@@ -21,11 +20,11 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/installed ## start both servers in the background, with everything they keep under ./var
-	@$(BIN)/python tools/local_service.py start --dir $(DIR) --api-port $(API_PORT) --registry-port $(REGISTRY_PORT)
+run: $(VENV)/installed ## start both servers in the background, with everything they keep under ./var, or DIR=...
+	@$(BIN)/python tools/local_service.py start $(if $(DIR),--dir "$(DIR)") --api-port $(API_PORT) --registry-port $(REGISTRY_PORT)
 
-stop: $(VENV)/installed ## stop them
-	@$(BIN)/python tools/local_service.py stop --dir $(DIR)
+stop: $(VENV)/installed ## stop them, those of DIR=... where that was given
+	@$(BIN)/python tools/local_service.py stop $(if $(DIR),--dir "$(DIR)")
 
 test: lint tools $(CLIENTS)/installed $(KEYSTONE)/installed ## all that a change must pass
 	$(BIN)/pytest -n $(PYTEST_PROCESSES) --dist loadfile -m "not slow" $(PYTEST_ARGS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import configparser
+import contextlib
+import shlex
 import subprocess
 import sys
 import time
@@ -11,8 +13,12 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from glance.server.pidfile import PidFile
+from glance.server.signals import is_ready
+
 PROGRAMS = Path(sys.executable).parent
 PATIENCE = 60.0
+LOG_LINES = 3
 
 GREETING = """
 The image service answers on {url}; its files are under {directory}. Try:
@@ -26,7 +32,7 @@ or, with python-openstackclient, openstack --os-auth-type none --os-endpoint {ur
   echo 'my second image' | curl -i -X POST {url}/v1/images -H 'x-image-meta-name: second' -H 'x-image-meta-is_public: True' \
 -H 'x-image-meta-disk_format: raw' -H 'x-image-meta-container_format: bare' -H 'Content-Type: application/octet-stream' --data-binary @-
 
-make stop ends it.
+{stop} ends it.
 """
 
 
@@ -34,7 +40,7 @@ def main() -> int:
     """Carries out the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("command", choices=["start", "stop"])
-    parser.add_argument("--dir", type=Path, required=True)
+    parser.add_argument("--dir", type=Path, default=Path("var"))
     parser.add_argument("--api-port", default="9292")
     parser.add_argument("--registry-port", default="9191")
     chosen = parser.parse_args()
@@ -51,16 +57,35 @@ def main() -> int:
         urls[server] = f"http://127.0.0.1:{port}"
         if port != wanted:
             print(f"{conf} was there already and is kept: glance-{server} uses its port {port}, not {wanted}.", file=sys.stderr)
-    subprocess.run([*control, "start", directory], check=True)
-    if not all(_answers(f"{url}/healthcheck") for url in urls.values()) or not _runs(control):
-        print(f"The service did not start; its logs are in {directory / 'log'}.", file=sys.stderr)
+    if subprocess.run([*control, "start", directory], check=False).returncode:
         return 1
-    print(GREETING.format(url=urls["api"], directory=directory))
+    for server, url in urls.items():
+        if not (_serves(directory / "run" / f"glance-{server}.pid") and _answers(f"{url}/healthcheck")):
+            log = directory / "log" / f"{server}.log"
+            print(f"glance-{server} does not serve. The end of {log}:", *_end(log), sep="\n", file=sys.stderr)
+            return 1
+    stop = "make stop" if chosen.dir == parser.get_default("dir") else f"make stop DIR={shlex.quote(str(chosen.dir))}"
+    print(GREETING.format(url=urls["api"], directory=directory, stop=stop))
     return 0
 
 
-def _runs(control: list[object]) -> bool:
-    return subprocess.run([*control, "status"], check=False, stdout=subprocess.DEVNULL).returncode == 0
+def _serves(path: Path) -> bool:
+    """Waits until the process on record serves; False where it has ended. At its address another service could answer."""
+    pid_file = PidFile(path, path.stem)
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        process = pid_file.running()
+        if process is None:
+            return False
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if is_ready(process.pid):
+                return True
+        time.sleep(0.1)
+    return False
+
+
+def _end(log: Path) -> list[str]:
+    return log.read_text(errors="replace").splitlines()[-LOG_LINES:] if log.exists() else []
 
 
 def _port(conf: Path) -> str:

@@ -16,8 +16,8 @@ def hold_reload() -> None:
 
 
 def is_ready(pid: int) -> bool:
-    """Whether a child process has a handler for SIGTERM: our programs make it when they are about to work, and servers with it the one for SIGHUP
-    (proc(5), SigCgt of status)."""
+    """Whether a process has a handler for SIGTERM: our programs make it when they are about to work, and servers with it the one for SIGHUP
+    (proc(5), SigCgt of status). Raises FileNotFoundError or ProcessLookupError where there is none of that number."""
     caught = re.search(r"^SigCgt:\s*([0-9a-f]+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return caught is not None and bool(int(caught[1], 16) & 1 << signal.SIGTERM - 1)
 
