@@ -10,6 +10,7 @@ from pathlib import Path
 
 from glance import __version__
 from glance.server import control
+from glance.server.launching import Manner, Server
 
 _FLAGS = (("--verbose", "-v"), ("--debug", "-d"), ("--use-syslog", "--use_syslog"))
 _VALUES = ("--config-dir", "--log-config", "--log-format", "--log-date-format", "--log-file", "--log-dir", "--syslog-log-facility")
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(refusal, file=sys.stderr)
         return 1
     servers = [
-        control.Server.named(
+        Server.named(
             server,
             options.pid_file or options.pid_dir / f"glance-{server}.pid",
             [_absolute(path) for path in (*options.config_file, *config)],
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         for server in (control.ALL if short == "all" else (short,))
     ]
-    return control.run(command, servers, control.Manner(options.await_child, options.capture_output, options.respawn))
+    return control.run(command, servers, Manner(options.await_child, options.capture_output, options.respawn))
 
 
 def _parser() -> argparse.ArgumentParser:

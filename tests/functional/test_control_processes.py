@@ -252,11 +252,11 @@ def test_start_when_the_limit_of_files_cannot_be_raised_then_says_why(user: int)
     """
     script = f"""if True:
         import os, resource
-        from glance.server import control
+        from glance.server import control, launching
         resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
         if os.geteuid() == 0:
             os.setuid({user})
-        control.run("start", [], control.Manner())
+        control.run("start", [], launching.Manner())
     """
     contained = ["setpriv", "--bounding-set=-sys_resource"] if os.geteuid() == 0 else []
     done = subprocess.run([*contained, sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
