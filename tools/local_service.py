@@ -48,11 +48,15 @@ def main() -> int:
     control: list[object] = [PROGRAMS / "glance-control", "--pid-dir", directory / "run", "all"]
     if chosen.command == "stop":
         return subprocess.run([*control, "shutdown"], check=False).returncode
-    ports = ["--api-port", chosen.api_port, "--registry-port", chosen.registry_port]
-    subprocess.run([PROGRAMS / "glance-manage", "setup", "--dir", directory, *ports], check=True, stdout=subprocess.DEVNULL)
+    wanted_ports = {"registry": chosen.registry_port, "api": chosen.api_port}
+    confs = {server: directory / f"glance-{server}.conf" for server in wanted_ports}
+    # A file that is there keeps its port, as is said below; glance-manage would refuse another one.
+    ports = [word for server, port in wanted_ports.items() if not confs[server].exists() for word in (f"--{server}-port", port)]
+    if subprocess.run([PROGRAMS / "glance-manage", "setup", "--dir", directory, *ports], check=False, stdout=subprocess.DEVNULL).returncode:
+        return 1
     urls = {}
-    for server, wanted in (("registry", chosen.registry_port), ("api", chosen.api_port)):
-        conf = directory / f"glance-{server}.conf"
+    for server, wanted in wanted_ports.items():
+        conf = confs[server]
         port = _port(conf)
         urls[server] = f"http://127.0.0.1:{port}"
         if port != wanted:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from glance import errors
-from glance.config import files
+from glance.config import files, programs
 from glance.config.pipelines import SHIPPED
+from glance.config.sections import DEFAULT
 
 _API = """\
 [DEFAULT]
@@ -53,6 +54,15 @@ _SHIPPED = ("glance-api-paste.ini", "glance-registry-paste.ini", "policy.yaml.sa
 _DIRECTORIES = ("images", "log", "run")
 _FORBIDDEN = frozenset("$%?#;\n")
 
+#: Where the attributes of a site stand: program, section and name of the option.
+PLACES = {
+    "bind_host": ((programs.API, DEFAULT, "bind_host"),),
+    "api_port": ((programs.API, DEFAULT, "bind_port"),),
+    "registry_port": ((programs.API, DEFAULT, "registry_port"), (programs.REGISTRY, DEFAULT, "bind_port")),
+    "registry_mode": ((programs.API, DEFAULT, "registry_mode"),),
+    "flavor": ((programs.API, "paste_deploy", "flavor"), (programs.REGISTRY, "paste_deploy", "flavor")),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -73,6 +83,22 @@ class Site:
     def connection(self) -> str:
         """The URL of its database."""
         return f"sqlite:///{self.directory}/glance.sqlite"
+
+
+def check_kept(site: Site, given: Collection[str]) -> None:
+    """Raises ConfigurationError where a file that is there already says otherwise about one of the attributes that were ``given``."""
+    for attribute in given:
+        wanted = getattr(site, attribute)
+        for program, section, name in PLACES[attribute]:
+            path = site.directory / f"{program}.conf"
+            if not path.exists():
+                continue
+            conf = programs.load(program, [str(path)]).conf
+            kept = (conf if section == DEFAULT else conf[section])[name]
+            shown = "" if kept is None else kept
+            if shown != wanted:
+                reason = f"{path} is there already, with {name} = {shown} in [{section}], not {wanted}"
+                raise errors.ConfigurationError(reason=f"{reason}. Nothing was changed: set it there, or choose another directory.")
 
 
 def write(site: Site) -> Iterator[tuple[Path, bool]]:
@@ -96,10 +122,20 @@ def _known_secret(directory: Path) -> str | None:
 
 
 def _create(path: Path, text: str) -> bool:
+    """Makes a file that is complete as soon as it has its name; False where there is one of that name."""
+    if path.exists():
+        return False
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
     except FileExistsError:
         return False
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
+    except OSError as error:
+        raise errors.ConfigurationError(reason=f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        draft.unlink(missing_ok=True)
     return True

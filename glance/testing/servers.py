@@ -324,8 +324,9 @@ class Glance:
     # Inside
 
     def _set_up(self) -> None:
-        ports = ["--api-port", str(self.api_port), "--registry-port", str(self.registry_port)]
-        self._run(["glance-manage", "setup", "--dir", str(self.directory), "--bind-host", self.api_host, *ports])
+        self._run(["glance-manage", "setup", "--dir", str(self.directory)])
+        self.add_options("api", {"DEFAULT": {"bind_host": self.api_host, "bind_port": self.api_port, "registry_port": self.registry_port}})
+        self.add_options("registry", {"DEFAULT": {"bind_port": self.registry_port}})
 
     def _run(self, command: Sequence[str]) -> str:
         name, *arguments = command

@@ -369,3 +369,52 @@ def test_setup_then_the_printed_command_starts_a_service_that_works(tmp_path: Pa
     finally:
         words[words.index("start") :] = ["shutdown"]
         assert run(program, *words, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["--flavor", "tokens"], "glance-api.conf is there already, with flavor =  in [paste_deploy], not tokens"),
+        (["--bind-host", "0.0.0.0"], "glance-api.conf is there already, with bind_host = 127.0.0.1 in [DEFAULT], not 0.0.0.0"),
+        (["--api-port", "9393"], "glance-api.conf is there already, with bind_port = 9292 in [DEFAULT], not 9393"),
+        (["--registry-port", "9393"], "glance-api.conf is there already, with registry_port = 9191 in [DEFAULT], not 9393"),
+        (["--registry-mode", "embedded"], "glance-api.conf is there already, with registry_mode = http in [DEFAULT], not embedded"),
+    ],
+    ids=["flavor", "address", "port", "port of the registry", "mode"],
+)
+def test_setup_when_a_kept_file_says_otherwise_then_refuses_and_changes_nothing(tmp_path: Path, words: list[str], kept: str) -> None:
+    site = tmp_path / "site"
+    assert run("glance-manage", "setup", "--dir", site, cwd=tmp_path).returncode == 0
+    (site / "policy.yaml.sample").unlink()
+    before = {path.name: path.stat().st_mtime_ns for path in site.iterdir()}
+
+    done = run("glance-manage", "setup", "--dir", site, *words, cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"ERROR: {site}/{kept}. Nothing was changed: set it there, or choose another directory.\n"
+    assert {path.name: path.stat().st_mtime_ns for path in site.iterdir()} == before
+
+
+def test_setup_when_only_the_registry_s_file_is_kept_then_it_is_compared_too(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    assert run("glance-manage", "setup", "--dir", site, "--flavor", "tokens", cwd=tmp_path).returncode == 0
+    (site / "glance-api.conf").unlink()
+
+    done = run("glance-manage", "setup", "--dir", site, "--flavor", "http_basic", cwd=tmp_path)
+
+    assert (done.returncode, (site / "glance-api.conf").exists()) == (1, False)
+    assert f"{site}/glance-registry.conf is there already, with flavor = tokens" in done.stderr
+    assert run("glance-manage", "setup", "--dir", site, "--flavor", "tokens", cwd=tmp_path).returncode == 0
+
+
+def test_setup_when_a_file_cannot_be_written_whole_then_it_is_not_there_and_the_next_setup_makes_it(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    words = ["setup", "--dir", site, "--flavor", "tokens"]
+
+    with_little_room = ["prlimit", "--fsize=200", PROGRAMS / "glance-manage", *words]
+    done = subprocess.run(with_little_room, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    assert (done.returncode, done.stderr) == (1, f"ERROR: {site}/glance-api.conf cannot be written: File too large\n")
+    assert {path.name for path in site.iterdir()} == {"images", "log", "run"}
+    assert run("glance-manage", *words, cwd=tmp_path).returncode == 0
+    assert "flavor = tokens" in (site / "glance-api.conf").read_text()
