@@ -60,7 +60,7 @@ SCRUBBER = Section(
     "Scrubber",
     (
         cfg.BoolOpt("daemon", short="D", default=False, help="Whether to go on, and erase again and again, until a signal comes."),
-        cfg.IntOpt("wakeup_time", default=300, min=1, help="Seconds from one time to the next."),
+        cfg.IntOpt("wakeup-time", default=300, min=1, help="Seconds from one time to the next."),
         cfg.StrOpt("restore", metavar="ID", help="Id of a deleted image to make active again, while its data are kept. Nothing is erased."),
     ),
     command_line=True,

@@ -14,6 +14,10 @@ class Configuration(cfg.ConfigOpts):
     """An oslo.config object that takes a ``$`` which names no option for an ordinary character, since passwords contain it, and that tells a wrong
     value together with what is accepted."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.unregister_opt(cfg.StrOpt("shell_completion"))  # it needs files that oslo.config does not install
+
     class Template(cfg.ConfigOpts.Template):  # noqa: D106 - see the class around it
         def safe_substitute(self, *args: object, **kwargs: object) -> str:
             try:
