@@ -86,9 +86,9 @@ def _parser() -> argparse.ArgumentParser:
 def _time(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError("write a date such as 2026-11-21, or 2026-11-21T08:00:00") from None
-    return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
 
 
 def _positive(text: str) -> float:

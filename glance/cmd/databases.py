@@ -31,8 +31,6 @@ DUE: Mapping[Phase, int] = {"expand": 3, "migrate": 4, "contract": 5}
 
 _DAYS = 30
 _DAYS_OF_IMAGES = 180
-_ROWS = 100
-_MOST_DAYS = 36500
 
 _COPIES = {
     "sqlite": 'sqlite3 {database} ".backup COPY"',
@@ -57,9 +55,6 @@ def run(words: Sequence[str], usage: str) -> int:
     conf.register_cli_opts(
         [
             cfg.StrOpt("sql-connection", secret=True, help="URL of the database."),
-            cfg.IntOpt("age-in-days", min=0, max=_MOST_DAYS, help="How long ago rows were deleted."),
-            cfg.IntOpt("max-rows", min=-1, default=_ROWS, help="How many rows to remove; -1 for all."),
-            cfg.StrOpt("file", help="The archive."),
             cfg.MultiStrOpt("command", positional=True, required=False, help="What to do."),
         ]
     )

@@ -56,6 +56,16 @@ SECTION = Section(
     group="database",
 )
 
+REMOVAL = Section(
+    "Rows to remove",
+    (
+        cfg.IntOpt("age-in-days", min=0, max=36500, help="How long ago rows were deleted."),
+        cfg.IntOpt("max-rows", min=-1, default=100, help="How many rows to remove; -1 for all."),
+        cfg.StrOpt("file", help="The archive."),
+    ),
+    command_line=True,
+)
+
 
 def read(conf: cfg.ConfigOpts) -> DatabaseSettings:
     """Where the database is, and how patiently it is used."""

@@ -97,14 +97,14 @@ SECTIONS: dict[str, tuple[Section, ...]] = {
         metrics.SECTION,
         pipelines.SECTION,
     ),
-    MANAGE: (database.SECTION, callers.TOKENS, access.IDENTITY, access.POLICY),
+    MANAGE: (database.SECTION, database.REMOVAL, callers.TOKENS, access.IDENTITY, access.POLICY),
 }
 SECTIONS[SCRUBBER] = (recovery.SCRUBBER, *SECTIONS[API])
 
 #: Programs that use the stores.
 _WITH_STORES = frozenset({API, SCRUBBER})
 
-#: How oslo.config tells the file that an option stands in.
+#: How oslo.config tells the file that an option stands in; no file for one of the command line.
 _LOCATION = re.compile(r" from LocationInfo\(location=.*?, detail='(.*?)'\)")
 
 
@@ -213,7 +213,7 @@ def _parse(conf: Configuration, program: str, arguments: Sequence[str], paths: S
         for section in sections:
             section.values(conf)
     except (cfg.Error, OSError, ValueError) as error:
-        raise _unusable(program, ", ".join(names), _LOCATION.sub(r" in \1", str(error))) from error
+        raise _unusable(program, ", ".join(names), _LOCATION.sub(_place, str(error))) from error
 
 
 def _read_app_section(conf: Configuration, program: str, path: Path) -> None:
@@ -274,8 +274,14 @@ def _check(program: str, path: Path) -> None:
         raise _unusable(program, path, error.message) from error
 
 
+def _place(found: re.Match[str]) -> str:
+    return f" in {found[1]}" if found[1] else " on the command line"
+
+
 def _unusable(program: str, path: Path | str, reason: str) -> errors.ConfigurationError:
-    return errors.ConfigurationError(reason=f"Unable to load {program} from configuration file {path}.\nGot: {reason}")
+    """``path`` is "" where no file has been read yet, and so the command line is wrong."""
+    origin = f" from configuration file {path}" if path else ""
+    return errors.ConfigurationError(reason=f"Unable to load {program}{origin}.\nGot: {reason}")
 
 
 def _with_dashes(argument: str) -> str:

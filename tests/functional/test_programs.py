@@ -351,6 +351,28 @@ def test_manage_when_the_database_is_garbage_then_says_so(tmp_path: Path) -> Non
     assert done.stderr.splitlines()[-1] == f"Failed to sync database: ERROR: The database sqlite:///{path} cannot be used: file is not a database"
 
 
+@pytest.mark.parametrize(
+    ("command", "value", "accepted"),
+    [
+        ("glance-manage db purge --age-in-days", "x", "a whole number, at least 0, at most 36500"),
+        ("glance-manage db purge --age-in-days", "-1", "a whole number, at least 0, at most 36500"),
+        ("glance-manage db archive --file archive --max-rows", "x", "a whole number, at least -1"),
+        ("glance-scrubber --daemon --wakeup-time", "0", "a whole number, at least 1"),
+    ],
+)
+def test_program_when_an_option_has_no_such_value_then_says_in_one_line_what_is_accepted(
+    tmp_path: Path, command: str, value: str, accepted: str
+) -> None:
+    assert run("glance-manage", "setup", "--dir", tmp_path / "site", "--registry-mode", "embedded", cwd=tmp_path).returncode == 0
+    name, *words = command.split()
+
+    done = run(name, "--config-file", tmp_path / "site/glance-api.conf", *words, value, cwd=tmp_path)
+
+    option = words[-1].removeprefix("--")
+    reason = f"Value for option {option} on the command line is not valid: '{value}'. Accepted: {accepted}."
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"ERROR: Unable to load {name}.\nGot: {reason}\n")
+
+
 @pytest.mark.parametrize("mode", ["http", "embedded"])
 def test_setup_then_the_printed_command_starts_a_service_that_works(tmp_path: Path, mode: str) -> None:
     api, registry = free_port(), free_port()

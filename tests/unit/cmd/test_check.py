@@ -36,7 +36,18 @@ def test_words_when_given_then_read() -> None:
     assert check.parse([]).grace == timedelta(hours=24)
 
 
-@pytest.mark.parametrize("words", [["--since", "yesterday"], ["--grace", "-1"], ["--rate", "0"], ["--rate", "nan"], ["--sinc", "2026-11-21"], ["db"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--since", "yesterday"],
+        ["--since", "0001-01-01T00:00:00+14:00"],
+        ["--grace", "-1"],
+        ["--rate", "0"],
+        ["--rate", "nan"],
+        ["--sinc", "2026-11-21"],
+        ["db"],
+    ],
+)
 def test_words_when_senseless_then_exit_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         check.parse(words)
