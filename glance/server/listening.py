@@ -30,13 +30,14 @@ def handed_over_or_bound(settings: ServerSettings) -> socket.socket:
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return bind(settings)
     family, kind, protocol, address = _resolved(settings.bind_host, settings.bind_port)
-    refused = errors.ConfigurationError(reason=f"What is handed over must be one listening socket, at {settings.bind_host}:{settings.bind_port}")
+    wanted = f"What is handed over must be one listening socket, at {settings.bind_host}:{settings.bind_port}"
     try:
         sock = socket.socket(fileno=_HANDED_OVER)
     except OSError as error:
-        raise refused from error
-    if os.environ.get("LISTEN_FDS") != "1" or (sock.family, sock.type, sock.proto, sock.getsockname()) != (family, kind, protocol, address):
-        raise refused
+        raise errors.ConfigurationError(reason=f"{wanted}; it is no socket") from error
+    count = os.environ.get("LISTEN_FDS")
+    if count != "1" or (sock.family, sock.type, sock.proto, sock.getsockname()) != (family, kind, protocol, address):
+        raise errors.ConfigurationError(reason=f"{wanted}; handed over: {count}, {sock.type.name} at {_place(sock)}")
     sock.set_inheritable(False)
     return _prepared(sock, settings)
 
@@ -87,6 +88,12 @@ def _resolved(host: str, port: int) -> tuple[int, int, int, Any]:
     except OSError as error:
         raise errors.ConfigurationError(reason=f"Could not bind to {host}:{port}: {error.strerror}") from error
     return family, kind, protocol, address
+
+
+def _place(sock: socket.socket) -> str:
+    """The address of any socket, also of one that has a path."""
+    name = sock.getsockname()
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name)
 
 
 def _prepared(sock: socket.socket, settings: ServerSettings) -> socket.socket:

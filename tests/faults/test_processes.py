@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -14,6 +15,8 @@ from typing import Self
 import pytest
 
 from glance import worker
+from glance.config import programs
+from glance.config.pipelines import SHIPPED
 from glance.testing.servers import Glance, read_pid, wait_until
 from tests.faults.clients import attempts, download, new_image, stored, upload
 from tests.faults.conftest import EMBEDDED, Report, Rounds
@@ -105,7 +108,26 @@ def test_handed_over_socket_when_at_another_address_then_the_service_does_not_st
     with Kept(service, holding=True) as kept:
         service.add_options("api", {"DEFAULT": {"bind_host": "127.0.0.2"}})
         assert kept.start().wait(60) == 1
-    assert f"What is handed over must be one listening socket, at 127.0.0.2:{service.api_port}" in service.logs()
+    handed_over = f"handed over: 1, SOCK_STREAM at 127.0.0.1:{service.api_port}"
+    assert f"What is handed over must be one listening socket, at 127.0.0.2:{service.api_port}; {handed_over}" in service.logs()
+
+
+def test_shipped_socket_unit_then_is_at_the_address_of_the_shipped_configuration(tmp_path: Path) -> None:
+    unit = (SHIPPED / "systemd/glance-api.socket").read_text()
+    [(host, port)] = re.findall(r"^ListenStream=(.+):(\d+)$", unit, re.MULTILINE)
+    glance = Glance(tmp_path / "glance", services=("api",))
+    glance.api_host = host
+    glance.conf("api").write_text((SHIPPED / "glance-api.conf").read_text())
+    assert int(port) == programs.load(programs.API, [str(glance.conf("api"))]).conf.bind_port
+    # That port is the machine's, and so are the places of data.
+    data = {"glance_store": {"filesystem_store_datadir": glance.images}, "database": {"connection": f"sqlite:///{glance.database}"}}
+    glance.add_options("api", {"DEFAULT": {**EMBEDDED, "bind_port": glance.api_port}, **data})
+
+    with Kept(glance, holding=True) as kept:
+        process = kept.start()
+        wait_until(lambda: process.poll() is not None or SERVES in glance.logs(), "the start")
+        assert process.poll() is None, glance.logs()
+        assert answers(glance)
 
 
 @pytest.mark.parametrize("count", [0, 2])
