@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
 import sysconfig
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from glance.testing.servers import free_ports
+from glance.testing.servers import PATIENCE, free_ports, wait_until
 from tests.compat.real_clients import PROGRAMS
 from tests.functional.memcached import Memcached
 from tests.keystone_server import KeystoneServer
@@ -90,6 +92,44 @@ def test_commands_about_limits_in_keystone_when_typed_then_the_project_is_told_t
         limits = ['"image_size_total":{"usage":0,"limit":100000}', '"image_count_total":{"usage":0,"limit":1000}']
 
         check_typed(f"{service}\n{commands('Limits in keystone')}", tmp_path, variables, limits)
+
+
+def test_commands_about_a_service_of_the_machine_when_typed_then_what_the_units_start_is_ready(tmp_path: Path) -> None:
+    machine = tmp_path / "machine"
+    for name in ("etc/systemd/system", "etc/logrotate.d"):
+        (machine / name).mkdir(parents=True)
+
+    def moved(text: str) -> str:
+        return re.sub(r"(?<![\w.])/(?=(etc|var)/)", f"{machine}/", text.replace("/opt/glance/bin", sysconfig.get_path("scripts")))
+
+    # Without rights on the machine: its users, and who starts services.
+    script = re.sub(r"^(useradd|systemctl) .*\n?", "", commands("A service of the machine"), flags=re.MULTILINE)
+    script = script.replace("--owner glance --group glance", "").replace("runuser --user glance -- ", "")
+    done = subprocess.run(["bash", "-euxc", moved(script)], cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    api, registry = free_ports(2)
+    (machine / "own.conf").write_text(f"[DEFAULT]\nregistry_port = {registry}\n[glance_store]\nfilesystem_store_datadir = {machine}/images\n")
+    home = machine / "var/lib/glance"
+    with contextlib.ExitStack() as stack:
+        for service, port in (("registry", registry), ("api", api)):
+            own = machine / f"{service}.conf"
+            own.write_text(f"{(machine / 'own.conf').read_text()}[DEFAULT]\nbind_port = {port}\nlog_file = {machine}/{service}.log\n")
+            unit = (machine / f"etc/systemd/system/glance-{service}.service").read_text()
+            [start] = re.findall(r"^ExecStart=(.+)$", moved(unit), re.MULTILINE)
+            child = stack.enter_context(subprocess.Popen([*start.split(), "--config-file", own], cwd=home))
+            stack.callback(child.terminate)
+        wait_until(lambda: ready(api), "the service")
+    assert [path.name for path in home.iterdir()] == ["glance.sqlite"]
+    assert not (ROOT / "glance.sqlite").exists()
+
+
+def ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=PATIENCE) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
 
 
 def check_typed(script: str, tmp_path: Path, variables: Mapping[str, str], outputs: list[str]) -> None:
