@@ -43,15 +43,17 @@ class Readable(Protocol):
 
 
 class Payload:
-    """Data to send, and its ``size`` in bytes: None where the source cannot tell."""
+    """Data to send, and its ``size`` in bytes: None where the source cannot tell. Raises BadInputError for what cannot be read at all."""
 
     def __init__(self, data: bytes | str | Readable) -> None:
         if isinstance(data, str):
             data = data.encode()
         source: Any = io.BytesIO(data) if isinstance(data, bytes) else data
+        if not hasattr(source, "read"):
+            raise exception.BadInputError(f"Image data must be bytes, text or something with read, not {type(data).__name__}.")
         self._source = source
         self.size: int | None = None
-        with contextlib.suppress(AttributeError, OSError):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # the last of a closed file, whose read says so
             self._start = source.tell()
             source.seek(0, os.SEEK_END)
             end = source.tell()
@@ -68,7 +70,7 @@ class Payload:
         while left is None or left > 0:
             try:
                 block = self._source.read(BLOCK_SIZE if left is None else min(BLOCK_SIZE, left))
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 raise exception.BadInputError(f"The image data cannot be read: {error}") from error
             if not isinstance(block, bytes):
                 raise exception.BadInputError("Image data must be bytes; open the file in binary mode.")

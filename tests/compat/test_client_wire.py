@@ -201,16 +201,34 @@ class Broken(io.BytesIO):
         raise OSError("disk on fire")
 
 
+def closed() -> io.BytesIO:
+    source = io.BytesIO(DATA)
+    source.close()
+    return source
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
-    [(Shrinking(DATA), "ended 50000 bytes too early"), (Broken(DATA), "disk on fire"), (io.StringIO("text"), "binary mode")],
-    ids=["shrinking", "broken", "text file"],
+    [
+        (Shrinking(DATA), "ended 50000 bytes too early"),
+        (Broken(DATA), "disk on fire"),
+        (closed(), "closed file"),
+        (io.StringIO("text"), "binary mode"),
+    ],
+    ids=["shrinking", "broken", "closed", "text file"],
 )
 def test_upload_when_the_source_fails_then_bad_input_and_the_connection_closes(server: Server, source: Any, message: str) -> None:
     server.replies = [reply({"image": {}}, 201)]
     with pytest.raises(exception.BadInputError, match=message):
         server.client().add_image(None, source)
     assert server.closed.wait(TIMEOUT)
+
+
+@pytest.mark.parametrize("data", [3, [b"a"], bytearray(b"a")])
+def test_upload_when_the_data_are_nothing_to_read_then_bad_input_and_nothing_is_sent(server: Server, data: Any) -> None:
+    with pytest.raises(exception.BadInputError, match=f"Image data must be bytes, text or something with read, not {type(data).__name__}"):
+        server.client().add_image(None, data)
+    assert server.requests == []
 
 
 def test_upload_when_the_server_refuses_before_the_end_then_its_answer_is_raised(server: Server) -> None:
