@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks import table
 from benchmarks.bench import Bench, Peer, Plan
+from benchmarks.command_line import above_zero, named, named_pid, new_file, page, whole
 from benchmarks.rows import ROWS
 from benchmarks.table import Report, Run
 from benchmarks.wire import MIB
@@ -48,20 +49,26 @@ def main(words: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=f"some of {', '.join(ROWS)}")
-    parser.add_argument("--peer", action="append", default=[], metavar="NAME=URL|PATH", help="a base URL, or a checkout of ours with its .venv")
-    parser.add_argument("--peer-many", action="append", default=[], metavar="NAME=URL", help="the same peer with as many images as --many")
-    parser.add_argument("--peer-pid", action="append", default=[], metavar="NAME=PID", help="its first process, for processor time and memory")
+    parser.add_argument(
+        "--peer", type=named, action="append", default=[], metavar="NAME=URL|PATH", help="a base URL, or a checkout of ours with its .venv"
+    )
+    parser.add_argument(
+        "--peer-many", type=named, action="append", default=[], metavar="NAME=URL", help="the same peer with as many images as --many"
+    )
+    parser.add_argument(
+        "--peer-pid", type=named_pid, action="append", default=[], metavar="NAME=PID", help="its first process, for processor time and memory"
+    )
     parser.add_argument("--server", dest="host", choices=["own", "threads"], default="own", help="what carries our applications")
-    parser.add_argument("--rounds", type=int)
-    parser.add_argument("--seconds", type=float, help="of each count of requests")
-    parser.add_argument("--size", type=int, help="MiB of an image, a multiple of 16")
-    parser.add_argument("--few", type=int, help="images, at least 100")
-    parser.add_argument("--many", type=int, help="images")
-    parser.add_argument("--calls", type=int, help="of each list")
-    parser.add_argument("--slow", type=int, help="uploads that are slow")
+    parser.add_argument("--rounds", type=whole())
+    parser.add_argument("--seconds", type=above_zero, help="of each count of requests")
+    parser.add_argument("--size", type=whole(16, step=16), help="MiB of an image, a multiple of 16")
+    parser.add_argument("--few", type=whole(100), help="images, at least 100")
+    parser.add_argument("--many", type=whole(), help="images")
+    parser.add_argument("--calls", type=whole(), help="of each list")
+    parser.add_argument("--slow", type=whole(), help="uploads that are slow")
     parser.add_argument("--quick", action="store_true", help="little of everything")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="writes all samples there")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="puts the lines into the table of that page")
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="writes all samples there")
+    parser.add_argument("--page", type=page(table.BEGIN, table.END), metavar="FILE", help="puts the lines into the table of that page")
     return parser
 
 
@@ -73,8 +80,8 @@ def _plan(chosen: argparse.Namespace) -> Plan:
 
 
 def _peers(chosen: argparse.Namespace) -> tuple[Peer, ...]:
-    places, many, pids = (dict(word.split("=", 1) for word in words) for words in (chosen.peer, chosen.peer_many, chosen.peer_pid))
-    return tuple(Peer(name, place, many.get(name), int(pids[name]) if name in pids else None) for name, place in places.items())
+    many, pids = dict(chosen.peer_many), dict(chosen.peer_pid)
+    return tuple(Peer(name, place, many.get(name), pids.get(name)) for name, place in dict(chosen.peer).items())
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.bench import Bench, Plan
+from benchmarks.command_line import above_zero, page, whole
 from benchmarks.populate import public_image
 from benchmarks.requests_per_second import wrk
 from benchmarks.services import Target
@@ -131,10 +132,10 @@ def table(profiles: Mapping[str, Mapping[str, float]], date: str, commit_id: str
 def main() -> None:
     """Profiles everything, prints the table, and writes it into a page where that was asked for."""
     parser = argparse.ArgumentParser(prog="make profile", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10, help="of each load")
-    parser.add_argument("--size", type=int, default=1024, help="MiB of an image, a multiple of 16")
-    parser.add_argument("--few", type=int, default=1000, help="images")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="puts the table into that page")
+    parser.add_argument("--seconds", type=above_zero, default=10, help="of each load")
+    parser.add_argument("--size", type=whole(16, step=16), default=1024, help="MiB of an image, a multiple of 16")
+    parser.add_argument("--few", type=whole(100), default=1000, help="images")
+    parser.add_argument("--page", type=page(BEGIN, END), metavar="FILE", help="puts the table into that page")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="glance-bench-") as name, contextlib.ExitStack() as stack:
         bench = Bench(Plan(seconds=chosen.seconds, size=chosen.size * MIB, few=chosen.few), Path(name), stack)

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from benchmarks.command_line import whole
 from benchmarks.measuring import OURS, compared
 from benchmarks.table import printed
 from benchmarks.wire import MIB
@@ -184,10 +185,10 @@ def warm_up(side: Side, small: Path) -> None:
 def main() -> None:
     """Runs everything and prints it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=1536, help="MiB of the image")
-    parser.add_argument("--segment", type=int, default=200, help="MiB of a segment in Swift, of ours and of the command line's")
-    parser.add_argument("--part", type=int, default=10, help="MiB of a part that glance-api sends to S3")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--size", type=whole(), default=1536, help="MiB of the image")
+    parser.add_argument("--segment", type=whole(), default=200, help="MiB of a segment in Swift, of ours and of the command line's")
+    parser.add_argument("--part", type=whole(), default=10, help="MiB of a part that glance-api sends to S3")
+    parser.add_argument("--rounds", type=whole(), default=3)
     parser.add_argument("--only", choices=["swift", "s3"])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import layers
+from benchmarks.__main__ import main as bench
 from benchmarks.bench import Plan
 from benchmarks.measuring import Goal, Line, alone, compared, in_turn
 from benchmarks.rows import ROWS
@@ -140,3 +141,26 @@ def test_written_page_then_has_a_place_for_layers() -> None:
 
     assert "| store | 1.5 |" in page
     assert "| **all** | 1.5 |" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--page", "missing.md"], "argument --page: 'missing.md' cannot be the page: [Errno 2] No such file or directory"),
+        (["--page", str(ROOT / "README.md")], "README.md' cannot be the page: there is no place for figures in the page"),
+        (["--json", "missing/samples.json"], "argument --json: 'missing/samples.json' is in no directory that is there"),
+        (["--peer", "foo"], "argument --peer: 'foo' is not of the form NAME=VALUE"),
+        (["--peer-many", "upstream="], "argument --peer-many: 'upstream=' is not of the form NAME=VALUE"),
+        (["--peer-pid", "upstream=first"], "argument --peer-pid: 'first' is no whole number from 1 on"),
+        (["--rounds", "0"], "argument --rounds: '0' is no whole number from 1 on"),
+        (["--seconds", "nan"], "argument --seconds: 'nan' is no number above 0"),
+        (["--size", "24"], "argument --size: '24' is no whole number from 16 on, a multiple of 16"),
+        (["--few", "99"], "argument --few: '99' is no whole number from 100 on"),
+    ],
+)
+def test_bench_when_the_words_are_wrong_then_says_so_and_measures_nothing(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
+    with pytest.raises(SystemExit):
+        bench(["--rows", "show", *words])
+
+    output, told = capsys.readouterr()
+    assert (output, said in told) == ("", True), told
