@@ -1,5 +1,5 @@
 """Statements that find images: who sees what, what a list contains, in which order. They are made once for each shape of a question, and the values
-that it asks for are parameters, always.
+that it asks for are parameters, always. Shapes are few, however many values, properties and tags are asked for.
 
 ``glance.model.visibility`` says the same about visibility in Python; the registry contract compares them on every combination.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from operator import eq, ge, gt, le, lt, ne
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     BindParameter,
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     Select,
     String,
+    Table,
     and_,
     any_,
     bindparam,
@@ -43,6 +44,7 @@ from glance.model.status import HIDDEN
 from glance.model.visibility import COMMUNITY, PUBLIC, SHARED, open_to
 
 Clause = ColumnElement[bool]
+T = TypeVar("T")
 
 #: The bare images; made once, since to name many columns takes long.
 IMAGES = select(*(images.c[name] for name in IMAGE_FIELDS))
@@ -56,6 +58,10 @@ _COLUMN_BY_COLUMN = frozenset({"mysql", "mariadb"})
 #: Callers of few kinds, and whether rows are held.
 _KINDS = 64
 
+#: Properties, and tags, that each have a subquery, of which planners know how many images meet it. All others of a kind have one together: PostgreSQL
+#: makes a join of every subquery that asks for a row, and to plan 128 joins takes it longer than an answer may take.
+_ALONE = 4
+
 _COMPARISONS: dict[Operator, Callable[[Any, Any], Clause]] = {"eq": eq, "neq": ne, "gt": gt, "gte": ge, "lt": lt, "lte": le}
 
 OWNER: BindParameter[Any] = bindparam("owner", type_=String())
@@ -65,8 +71,9 @@ class Shape(NamedTuple):
     """As much of a list's question as statements differ by, or are planned by.
 
     ``compared`` has an attribute, an operator and how many values that is compared with, for each condition: powers of two, so that shapes are few.
-    ``visibility`` is that which is asked for. ``properties`` says of each whether its value is longer than what is indexed. ``answered``:
-    memberships of one state count alone.
+    ``visibility`` is that which is asked for. ``properties`` says of each whether it is compared with more of the value than what is indexed, which
+    all beyond the first few are; how many these are, and how many of ``tags``, is a power of two as well. ``answered``: memberships of one state
+    count alone.
     """
 
     caller: Kind
@@ -113,8 +120,8 @@ def shape_of(ctx: RequestContext, query: ImageQuery) -> Shape:
         scope=query.scope,
         compared=tuple((one.attribute, one.operator, _count(one)) for one in conditions(query)),
         visibility=visibility if isinstance(visibility, str) else None,
-        properties=tuple(len(value) >= VALUE_KEY for value in query.properties.values()),
-        tags=len(query.tags),
+        properties=tuple(number >= _ALONE or len(value) >= VALUE_KEY for number, (_name, value) in enumerate(_filled(query.properties.items()))),
+        tags=len(_filled(query.tags)),
         answered=query.member_status is not None,
         shows_deleted=query.changes_since is not None or "status" in query.equal or (ctx.is_admin and query.deleted is True),
         deleted=query.deleted if ctx.is_admin else None,
@@ -130,9 +137,10 @@ def values_of(ctx: RequestContext, query: ImageQuery) -> dict[str, object]:
     for number, condition in enumerate(conditions(query)):
         several = condition.value if isinstance(condition.value, tuple) else (condition.value,)
         values |= {f"value_{number}_{place}": several[min(place, len(several) - 1)] for place in range(_count(condition))}
-    for number, (name, value) in enumerate(query.properties.items()):
+    for number, (name, value) in enumerate(_filled(query.properties.items())):
         values |= {f"name_{number}": name, f"whole_{number}": value, f"key_{number}": value[:VALUE_KEY]}
-    return values | {f"tag_{number}": tag for number, tag in enumerate(query.tags)}
+    values |= {f"tag_{number}": tag for number, tag in enumerate(_filled(query.tags))}
+    return values | {"more_properties": len(query.properties) - _ALONE, "more_tags": len(set(query.tags)) - _ALONE}
 
 
 def conditions(query: ImageQuery) -> Iterator[Condition]:
@@ -149,6 +157,13 @@ def _count(condition: Condition) -> int:
     if condition.attribute not in IMAGE_FIELDS:
         raise errors.InvalidParameter(reason=f"Unsupported filter {condition.attribute[:64]}")
     return _power_of_two(len(condition.value)) if isinstance(condition.value, tuple) else 1
+
+
+def _filled(filters: Iterable[T]) -> list[T]:
+    """Each filter once; the last one again, until those beyond the first few are a power of two."""
+    asked = list(dict.fromkeys(filters))
+    more = len(asked) - _ALONE
+    return asked + asked[-1:] * (_power_of_two(more) - more) if more > 0 else asked
 
 
 def _power_of_two(count: int) -> int:
@@ -287,10 +302,24 @@ def _shown(shape: Shape) -> Iterator[Clause]:
 def _filters(shape: Shape) -> Iterator[Clause]:
     for number, (attribute, _operator, _count) in enumerate(shape.compared):
         yield compare(shape, number, Checked(sort_key(attribute) if attribute == "size" else images.c[attribute]))
-    for number in range(len(shape.properties)):
+    properties, tags = range(len(shape.properties)), range(shape.tags)
+    for number in properties[:_ALONE]:
         yield exists().where(image_properties.c.image_id == images.c.id, *has_property(shape, number))
-    for number in range(shape.tags):
+    if properties[_ALONE:]:
+        table = image_properties.c
+        pairs = [and_(table.name == bindparam(f"name_{number}"), table.value == bindparam(f"whole_{number}")) for number in properties[_ALONE:]]
+        yield _has(image_properties, or_(*pairs), "more_properties")
+    for number in tags[:_ALONE]:
         yield exists().where(image_tags.c.image_id == images.c.id, *has_tag(number))
+    if tags[_ALONE:]:
+        yield _has(image_tags, image_tags.c.value.in_([bindparam(f"tag_{number}") for number in tags[_ALONE:]]), "more_tags")
+
+
+def _has(table: Table, rows: Clause, count: str) -> Clause:
+    """The image has that many of these rows, and never has more. Of "as many" planners would think that hardly any image meets it, and sort the table
+    where a walk finds a page at once; of "no less", that every third does."""
+    found = select(func.count()).select_from(table).where(table.c.image_id == images.c.id, rows, table.c.deleted.is_(False))
+    return found.scalar_subquery() >= bindparam(count, type_=Integer())
 
 
 def compare(shape: Shape, number: int, column: ColumnElement[Any]) -> Clause:

@@ -13,7 +13,7 @@ from glance.model.image import SORT_KEYS, Condition, Direction, ImageQuery, Oper
 
 IdFormat = Literal["uuid", "integer"]
 
-#: Conditions on custom properties that one query may join; each costs the database a subquery, and no image has more properties by default.
+#: Conditions on custom properties that one query may join; each has its images counted, and no image has more properties by default.
 MAX_PROPERTY_FILTERS = 128
 
 _PROPERTY_PREFIX = "property-"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from glance.db.registry import SqlRegistry
 from glance.db.schema import image_properties, image_tags, images
 from glance.db.steps import utc_now
 from glance.model.image import SORT_KEYS, Condition, Direction, ImageQuery
+from glance.model.query import MAX_PROPERTY_FILTERS
 from glance.testing.registry_rules.scene import ADMIN, ALICE
 from tests.databases import KINDS, Databases
 from tests.statements import counted
@@ -172,3 +174,23 @@ def test_list_of_many_in_any_order_then_only_its_page_is_read(full: Engine, ctx:
 @pytest.mark.parametrize("name", QUERIES)
 def test_list_of_many_with_any_filter_then_only_what_comes_into_question_is_read(full: Engine, ctx: RequestContext, name: str) -> None:
     check(full, ctx, QUERIES[name])
+
+
+@pytest.mark.parametrize("ctx", [ALICE, ADMIN], ids=["alice", "admin"])
+def test_list_with_as_many_filters_as_there_may_be_then_few_tables_are_joined(full: Engine, ctx: RequestContext) -> None:
+    numbers = range(MAX_PROPERTY_FILTERS)
+    query = ImageQuery(tags=tuple(f"t{number}" for number in numbers), properties={f"p{number}": "v" for number in numbers}, limit=25)
+    with counted(full) as statements:
+        SqlRegistry(full).images.list(ctx, query)
+        SqlRegistry(full, few=-1).images.list(ctx, query)
+    pages = [statement for statement in statements if "ORDER BY" in statement.text]
+    with closing(full.raw_connection()) as pooled:
+        cursor = pooled.cursor()
+        assert [steps_over_filters(cursor, full.dialect.name, *page) < 40 for page in pages] == [True, True]
+        cursor.close()
+
+
+def steps_over_filters(cursor: Any, dialect: str, statement: str, parameters: Any) -> int:
+    """Lines of a plan that name the tables of tags and properties, or their indexes."""
+    cursor.execute(f"EXPLAIN {'QUERY PLAN' if dialect == 'sqlite' else ''} {statement}", parameters or ())
+    return len([row for row in cursor.fetchall() if re.search(r"image_(tags|properties)", str(row))])

@@ -265,6 +265,22 @@ class ListRules(Scene):
         create(registry, name="c", properties={"arch": "arm", "other": "x86", "os": None})
         assert names(registry, properties=properties, sort=BY_NAME) == list(expected)
 
+    @pytest.mark.parametrize("count", [*range(1, 11), 127, 128])
+    def test_list_when_many_tags_and_properties_are_given_shows_what_has_them_all(self, registry: Registry, count: int) -> None:
+        tags = tuple(f"t{number}" for number in range(count))
+        properties = {f"p{number}": "v" * (300 if number % 2 else 1) for number in range(count)}
+        last = f"p{count - 1}"
+        create(registry, name="all", tags=(*tags, "other"), properties={**properties, "other": "v"})
+        create(registry, name="no last tag", tags=(*tags[:-1], "other", "another"), properties=properties)
+        create(registry, name="no last property", tags=tags, properties={**properties, last: None, "other": properties[last]})
+        create(registry, name="another end", tags=tags, properties={**properties, last: properties[last] + "w"})
+        dropped = create(registry, name="dropped", tags=tags, properties=properties)
+        registry.images.update(ALICE, dropped.id, ImageChanges(dropped=frozenset({last}), untag=tags[-1]))
+        assert names(registry, sort=BY_NAME, tags=tags) == ["all", "another end", "no last property"]
+        assert names(registry, sort=BY_NAME, properties=properties) == ["all", "no last tag"]
+        assert names(registry, tags=tags * 2, properties=properties) == ["all"]
+        assert names(registry, tags=(tags[0],) * 2 * count, properties=properties, sort=BY_NAME) == ["all", "no last tag"][: 1 + (count > 1)]
+
     def test_list_hides_failed_and_deleted_images_until_they_are_asked_for(self, registry: Registry) -> None:
         create_active(registry, name="live")
         failed = start(registry)
