@@ -6,10 +6,10 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 
@@ -30,8 +30,14 @@ C = TypeVar("C")
 
 Row = Sequence[Any]
 
-#: Statements of each kind that are kept: clients ask few kinds of questions.
-_KEPT = 500
+#: Bytes of memory for the statements of each kind that are kept: a thousand ordinary pages, or fifty with as many filters as there may be.
+_KEPT = 4 << 20
+
+#: What a statement takes of them, about, for each character of its text, and for each of its values.
+_CHARACTER, _VALUE = 2, 128
+
+#: Bytes beyond which a statement is not prepared: a connection keeps a hundred of those that are, and the server takes ten times as much for each.
+_LONG = 32 << 10
 
 #: How long a transaction is tried again that others block, or whose connection was lost.
 RETRY_SECONDS = 2.0
@@ -111,32 +117,50 @@ class Transactions(Generic[C]):
 
 class Prepared:
     """A statement in the words of a driver: its text, the places of its values (None: by name), those that are always the same, and how values that
-    go in and come out are converted, by their names and places."""
+    go in and come out are converted, by their names and places. ``size`` is about what it takes, in bytes."""
 
     def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         given = ((name, one.type.dialect_impl(dialect).bind_processor(dialect)) for name, one in compiled.binds.items())
         found = (column.type.dialect_impl(dialect).result_processor(dialect, None) for column in statement.selected_columns)
         self.text = str(compiled)
+        self.size = _CHARACTER * len(self.text) + _VALUE * len(compiled.binds)
         self.places = compiled.positiontup
         self.constants = compiled.params
         self.given = [(name, convert) for name, convert in given if convert is not None]
         self.found = [(place, convert) for place, convert in enumerate(found) if convert is not None]
 
 
-class Statements(dict[Callable[..., Select[Any]], Callable[..., Prepared]]):
-    """Functions of modules that make statements, and the same functions giving these in the words of a driver. Each keeps its own, so that many lists
-    of one caller do not drive out the statement of all others for one image."""
+class _Kept(dict[tuple[Hashable, ...], Prepared]):
+    """Statements by the arguments that ``make`` made them of. The oldest go where all take more than ``_KEPT``: callers can ask for long ones."""
+
+    def __init__(self, make: Callable[..., Select[Any]], dialect: Dialect) -> None:
+        super().__init__()
+        self._make = make
+        self._dialect = dialect
+        self._size = 0
+        self._changing = threading.Lock()
+
+    def __missing__(self, arguments: tuple[Hashable, ...]) -> Prepared:
+        made = Prepared(self._make(*arguments), self._dialect)
+        with self._changing:
+            if self.setdefault(arguments, made) is made:  # and no other thread's
+                self._size += made.size
+            while self._size > _KEPT:
+                self._size -= self.pop(next(iter(self))).size
+        return made
+
+
+class Statements(dict[Callable[..., Select[Any]], _Kept]):
+    """By the functions of modules that make them. Each keeps its own, so that many lists of one caller do not drive out the statement of all others
+    for one image."""
 
     def __init__(self, dialect: Dialect) -> None:
         super().__init__()
         self._dialect = dialect
 
-    def __missing__(self, make: Callable[..., Select[Any]]) -> Callable[..., Prepared]:
-        return self.setdefault(make, lru_cache(_KEPT)(partial(self._prepare, make)))
-
-    def _prepare(self, make: Callable[..., Select[Any]], *arguments: Any) -> Prepared:
-        return Prepared(make(*arguments), self._dialect)
+    def __missing__(self, make: Callable[..., Select[Any]]) -> _Kept:
+        return self.setdefault(make, _Kept(make, self._dialect))
 
 
 class Reader:
@@ -190,14 +214,15 @@ class Reading:
 
     def rows(self, values: Mapping[str, Any], make: Callable[..., Select[Any]], *arguments: Any, prepared: bool = False) -> Sequence[Row]:
         """The rows of the statement that ``make``, a function of a module, makes of hashable arguments, always the same. ``prepared``: a connection
-        parses it once; PostgreSQL decides from the sixth time on whether one plan serves all values. Others are planned for the values of each time.
+        parses it once, unless it is long; PostgreSQL decides from the sixth time on whether one plan serves all values. Others are planned for the
+        values of each time.
         """
-        statement = self._reader.statements[make](*arguments)
+        statement = self._reader.statements[make][arguments]
         given: dict[str, Any] = {**statement.constants, **values}
         for name, convert in statement.given:
             given[name] = convert(given[name])
         placed = given if statement.places is None else [given[name] for name in statement.places]
-        options = {"prepare": prepared} if self._reader.prepares else {}
+        options = {"prepare": prepared and statement.size <= _LONG} if self._reader.prepares else {}
         try:
             cursor = self._driver.cursor()
             cursor.execute(statement.text, placed, **options)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, Select, select
+from sqlalchemy import Engine, Select, bindparam, select
 
 from glance.db import query as sql
 from glance.db.leads import Lists
 from glance.db.registry import SqlRegistry
 from glance.db.schema import images
-from glance.db.transactions import Reader, Reading
+from glance.db.transactions import Prepared, Reader, Reading
 from glance.model.image import Condition, ImageQuery
 from glance.testing.registry_rules.scene import ADMIN, ALICE, create
 
@@ -45,6 +47,15 @@ def one_of(count: int) -> ImageQuery:
 
 def test_shapes_when_an_image_may_have_one_of_many_values_are_few() -> None:
     assert len({sql.shape_of(ADMIN, one_of(count)) for count in range(1, 257)}) == 9  # 1, 2, 4... 256
+
+
+@pytest.mark.parametrize("repeated", [1, 2])
+def test_shapes_when_images_must_have_many_tags_and_properties_are_few(repeated: int) -> None:
+    tags = [tuple(f"t{number}" for number in range(count)) * repeated for count in range(129)]
+    assert len({sql.shape_of(ADMIN, ImageQuery(tags=some)) for some in tags}) == 13  # 0, 1... 5, 6, 8, 12, 20, 36, 68, 132
+    values = [["short", "x" * 300][count % 2] for count in range(129)]
+    properties = [{f"p{number}": values[number] for number in range(count)} for count in range(129)]
+    assert len({sql.shape_of(ADMIN, ImageQuery(properties=some)) for some in properties}) == 13
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
@@ -89,7 +100,22 @@ def some_image() -> Select[Any]:
 
 def test_statement_when_many_of_another_kind_are_made_then_it_is_kept(engine: Engine) -> None:
     statements = Reader(engine).statements
-    kept = statements[some_image]()
+    kept = statements[some_image][()]
     for number in range(600):
-        statements[image_of_number](number)
-    assert statements[some_image]() is kept
+        statements[image_of_number][number,]
+    assert statements[some_image][()] is kept
+
+
+def of_names(number: int) -> Select[Any]:
+    return select(images.c.id).where(images.c.name.in_([bindparam(f"name_{number}_{place}") for place in range(500)]))
+
+
+def test_statements_when_many_are_long_then_few_are_kept(engine: Engine) -> None:
+    statements = Reader(engine).statements
+    made: weakref.WeakSet[Prepared] = weakref.WeakSet()
+    for number in range(300):
+        made.add(statements[of_names][number,])
+        statements[some_image][()]
+    gc.collect()
+    assert 10 < len(made) < 100  # of 300, and 600 of few values would all be there
+    assert len([one for one in made if one is statements[of_names][299,]]) == 1
