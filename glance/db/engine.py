@@ -59,8 +59,7 @@ def make_engine(settings: DatabaseSettings) -> Engine:
         options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_SECONDS}}
     else:
         options = {"connect_args": _bounds(url, settings.answer_timeout), "isolation_level": "READ COMMITTED"}
-        if backend == "postgresql":
-            options["pool_reset_on_return"] = None  # ``_prepare_postgresql`` does it
+        options["pool_reset_on_return"] = None  # ``_prepare_postgresql`` and ``_prepare_mysql`` do it
     logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)  # below that it tells rows, and old locations hold keys
     try:
         engine = create_engine(
@@ -162,6 +161,7 @@ def _connect_by(engine: Engine, connect: Callable[..., Any]) -> None:
 
 
 def _prepare_mysql(engine: Engine) -> None:
+    """A connection that ended after its last answer leaves the pool without a word: nobody lacks anything. The pool would log its traceback."""
     if engine.driver == "pymysql":
         from glance.db.mariadb import connector
 
@@ -170,6 +170,15 @@ def _prepare_mysql(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         connection.cursor().execute(f"SET innodb_lock_wait_timeout = {_BUSY_SECONDS}")
+
+    @event.listens_for(engine, "reset")
+    def undo(connection: Any, record: Any, state: PoolResetState) -> None:
+        if state.transaction_was_reset or state.terminate_only:
+            return
+        try:
+            connection.rollback()
+        except engine.dialect.loaded_dbapi.Error as error:
+            record.invalidate(error)
 
 
 def _prepare_sqlite(engine: Engine, *, may_create: bool) -> None:

@@ -7,14 +7,14 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy import Connection, Engine, NullPool, Select, create_engine, event, func, select
 from sqlalchemy.exc import OperationalError
 
 from glance.db.images import SqlImages
 from glance.db.leads import FEW
 from glance.db.registry import SqlRegistry
 from glance.db.steps import utc_now
-from glance.db.transactions import Database, Transactions
+from glance.db.transactions import Database, Reading, Transactions
 from glance.interfaces import Registry
 from glance.model.image import Image, ImageChanges, ImageQuery, Location, LocationChange
 from glance.model.query import IdFormat
@@ -163,6 +163,32 @@ class TestClosedConnections:
         registry.images.get(ALICE, image.id)
         close_idle(engine)
         assert registry.images.update(ALICE, image.id, ImageChanges({"name": "there"})).name == "there"
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql", "mariadb"], scope="session")
+class TestEndedConnections:
+    """The server ends a connection between its answer and the return to the pool."""
+
+    def test_look_when_its_connection_ends_after_the_answer_then_it_is_given_and_nothing_is_logged(
+        self, engine: Engine, registry: Registry, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        image = create(registry)
+        others = create_engine(engine.url, poolclass=NullPool)
+
+        def look(reading: Reading) -> int:
+            [[number]] = reading.rows({}, own_number, engine.dialect.name)
+            with others.connect() as connection:
+                connection.exec_driver_sql(f"SELECT pg_terminate_backend({number})" if engine.dialect.name == "postgresql" else f"KILL {number}")
+            return int(number)
+
+        assert Database(engine).look(look)
+        assert registry.images.get(ALICE, image.id) == image
+        assert caplog.records == []
+
+
+def own_number(dialect: str) -> Select[Any]:
+    """What the server calls a connection."""
+    return select(func.pg_backend_pid() if dialect == "postgresql" else func.connection_id())
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], scope="session")
