@@ -6,6 +6,7 @@ change rows by hand, so nothing of them is kept between two calls. ``images.visi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Column,
     Computed,
     DateTime,
+    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -40,15 +42,27 @@ REASON = 255
 #: Characters of a property's value that are indexed.
 VALUE_KEY = 255
 
-# Text compares exactly, as it does in the other databases; rows lock one by one.
+# Text compares exactly, spaces at its end too, as it does in the other databases; rows lock one by one.
 _OPTIONS: dict[str, Any] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
+    "mysql_collate": "utf8mb4_nopad_bin",
     "mariadb_engine": "InnoDB",
     "mariadb_charset": "utf8mb4",
-    "mariadb_collate": "utf8mb4_bin",
+    "mariadb_collate": "utf8mb4_nopad_bin",
 }
+
+
+class _Padded(mysql.VARCHAR):
+    """An id of an image in MariaDB, which ignores spaces at the ends of ids: foreign keys hold their columns to the collation of former releases, as
+    no server changes it in all tables at once, nor compares columns of two. So what ends in a space is no id, and equals nothing."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[str | None], str | None]:  # noqa: ARG002 - SQLAlchemy's signature
+        return lambda value: None if value is not None and value.endswith(" ") else value
+
+
+#: The id of an image.
+IMAGE_ID = String(36).with_variant(_Padded(36, collation="utf8mb4_bin"), "mysql", "mariadb")
 
 
 class _Kept(Computed):
@@ -75,12 +89,12 @@ def _history() -> tuple[Column[Any], ...]:
 
 
 def _image_id(table: str, *, primary_key: bool = False) -> Column[Any]:
-    return Column("image_id", String(36), ForeignKey("images.id", name=f"fk_{table}_image"), primary_key=primary_key, nullable=False)
+    return Column("image_id", IMAGE_ID, ForeignKey("images.id", name=f"fk_{table}_image"), primary_key=primary_key, nullable=False)
 
 
 images = _table(
     "images",
-    Column("id", String(36), primary_key=True),
+    Column("id", IMAGE_ID, primary_key=True),
     Column("name", String(255)),
     Column("disk_format", String(20)),
     Column("container_format", String(20)),
@@ -199,7 +213,7 @@ duties = _table(
 quota_owners = _table("quota_owners", Column("owner", String(255), primary_key=True))
 
 #: Ids of images whose rows were purged, so that nobody is given one again.
-deleted_ids = _table("deleted_ids", Column("id", String(36), primary_key=True), Column("deleted_at", TIME, nullable=False))
+deleted_ids = _table("deleted_ids", Column("id", IMAGE_ID, primary_key=True), Column("deleted_at", TIME, nullable=False))
 
 #: One row: the revision of the schema that a program must know to use this database, where it does not know the newest (``glance.db.revisions``).
 schema_needs = _table("schema_needs", Column("revision", String(32), primary_key=True))

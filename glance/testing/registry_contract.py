@@ -26,7 +26,7 @@ from glance.testing.registry_rules.members import MemberRules
 from glance.testing.registry_rules.restores import RestoreRules
 from glance.testing.registry_rules.scene import Advance, Clock
 from glance.testing.registry_rules.standings import StandingRules
-from glance.testing.registry_rules.texts import TextRules
+from glance.testing.registry_rules.texts import SpaceRules, TextRules
 from glance.testing.registry_rules.uploads import UploadRules
 from glance.testing.registry_rules.visibility import VisibilityRules, VisibleListRules
 
@@ -36,6 +36,7 @@ __all__ = ["Advance", "Clock", "RegistryContract"]
 class RegistryContract(
     ImageRules,
     TextRules,
+    SpaceRules,
     ListRules,
     VisibilityRules,
     VisibleListRules,

@@ -31,6 +31,16 @@ def drop_index(name, table):
         op.drop_index(name, table)
 
 
+def collate(table, collation, columns):
+    """Gives a table of MariaDB and ``columns`` of it a collation of UTF-8, unless it has it. ``columns`` maps the name of each to its type and what
+    else is said of it. It is one statement, so the collation of the table tells whether that was carried out."""
+    bind = op.get_bind()
+    if inspect(bind).get_table_options(table)[f"{bind.dialect.name}_collate"] != collation:
+        given = f"CHARACTER SET utf8mb4 COLLATE {collation}"
+        changes = (f"MODIFY {name} {kind} {given} {rest}" for name, (kind, rest) in columns.items())
+        op.execute(", ".join([f"ALTER TABLE {table} DEFAULT {given}", *changes]))
+
+
 def require(revision):
     """From now on only programs that know ``revision`` may use the database."""
     op.execute(text("DELETE FROM schema_needs"))

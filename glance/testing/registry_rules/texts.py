@@ -1,14 +1,17 @@
-"""Rules of texts: whatever properties, tags and locations say comes back as it was, one image at a time and in lists."""
+"""Rules of texts: whatever properties, tags and locations say comes back as it was, one image at a time and in lists. What differs by a space at its
+end alone is something else."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
+from glance import errors
 from glance.interfaces import Registry
-from glance.model.image import Image, ImageQuery, Location
-from glance.testing.registry_rules.scene import ADMIN, ALICE, Scene, create
+from glance.model.image import Condition, Image, ImageChanges, ImageQuery, Location
+from glance.testing.registry_rules.scene import ADMIN, ALICE, BOB, Scene, create, create_active, of_project, share
 
 #: Those that no client can bring into a property, and the tab, which clients can.
 CONTROLS = "".join(map(chr, (*range(1, 32), 127)))
@@ -82,3 +85,91 @@ class TextRules(Scene):
         for found in (registry.images.get(ALICE, image.id), listed(registry, image)):
             assert found.tags == (CONTROLS,)
             assert [(one.url, one.store, one.metadata) for one in found.locations] == [(CONTROLS, CONTROLS, {CONTROLS: CONTROLS})]
+
+
+class SpaceRules(Scene):
+    def test_tags_when_they_differ_by_a_space_are_two(self, registry: Registry) -> None:
+        both = create(registry, tags=("a", "a "))
+        assert registry.images.get(ALICE, both.id).tags == ("a", "a ")
+        one = create(registry, tags=("a",))
+        assert registry.images.update(ALICE, one.id, ImageChanges(tag="a ")).tags == ("a", "a ")
+        assert registry.images.update(ALICE, one.id, ImageChanges(untag="a")).tags == ("a ",)
+        assert registry.images.update(ALICE, one.id, ImageChanges(tags=("a",))).tags == ("a",)
+
+    def test_properties_when_their_names_differ_by_a_space_are_two(self, registry: Registry) -> None:
+        both = {"p": "1", "p ": "2"}
+        assert create(registry, properties=both).properties == both
+        image = create(registry, properties={"p": "1"})
+        assert registry.images.update(ALICE, image.id, ImageChanges(properties={"p ": "2"})).properties == both
+        assert registry.images.update(ALICE, image.id, ImageChanges(dropped=frozenset({"p"}))).properties == {"p ": "2"}
+
+    def test_members_when_they_differ_by_a_space_are_two(self, registry: Registry) -> None:
+        image = create(registry)
+        for member in ("bob", "bob "):
+            registry.members.add(ALICE, image.id, member, maximum=-1)
+        registry.members.remove(ALICE, image.id, "bob ")
+        assert [one.member for one in registry.members.list(ALICE, image.id)] == ["bob"]
+
+    def test_image_when_its_member_is_called_like_a_caller_and_a_space_is_not_shared_with_that_caller(self, registry: Registry) -> None:
+        image = create(registry, visibility="shared")
+        share(registry, image, "bob ")
+        with pytest.raises(errors.ImageNotFound):
+            registry.images.get(BOB, image.id)
+        with pytest.raises(errors.MemberNotFound):
+            registry.members.answer(ADMIN, image.id, "bob", "accepted")
+        assert registry.members.shared_with(BOB, "bob") == []
+        assert registry.images.list(BOB, ImageQuery(scope="accessible")) == []
+        assert registry.images.get(of_project("bob "), image.id).id == image.id
+
+    def test_image_when_its_owner_is_called_like_a_caller_and_a_space_is_not_the_caller_s(self, registry: Registry) -> None:
+        image = create(registry, of_project("alice "), visibility="private")
+        with pytest.raises(errors.ImageNotFound):
+            registry.images.get(ALICE, image.id)
+        assert registry.images.list(ALICE, ImageQuery()) == []
+
+    @pytest.mark.parametrize("field", ["name", "checksum", "os_hash_value", "owner"])
+    def test_lists_when_an_attribute_ends_in_a_space_find_only_it(self, registry: Registry, field: str) -> None:
+        plain, spaced = (create(registry, ADMIN, **{field: value}) for value in ("x", "x "))
+        for value, image in (("x", plain), ("x ", spaced)):
+            for query in (ImageQuery({field: value}, scope="all"), ImageQuery(conditions=(Condition(field, "in", (value,)),), scope="all")):
+                assert [one.id for one in registry.images.list(ADMIN, query)] == [image.id]
+
+    def test_lists_when_properties_and_tags_end_in_a_space_find_only_those(self, registry: Registry) -> None:
+        plain = create(registry, properties={"p": "v"}, tags=("t",))
+        spaced = create(registry, properties={"p": "v "}, tags=("t ",))
+        for end, image in (("", plain), (" ", spaced)):
+            for query in (ImageQuery(properties={"p": f"v{end}"}), ImageQuery(tags=(f"t{end}",))):
+                assert [one.id for one in registry.images.list(ALICE, query)] == [image.id]
+        assert registry.images.list(ALICE, ImageQuery(properties={"p ": "v"})) == []
+
+    def test_lists_when_names_differ_by_a_space_go_on_behind_each(self, registry: Registry) -> None:
+        names = ("x", "x ", "x !", "x!")
+        ids = {name: create(registry, name=name).id for name in names}
+        for name, next_one in pairwise(names):
+            [found] = registry.images.list(ALICE, ImageQuery(sort=(("name", "asc"),), marker=ids[name], limit=1))
+            assert found.name == next_one
+
+    def test_ids_when_a_space_follows_them_are_no_ids(self, registry: Registry) -> None:
+        image = create_active(registry)
+        other = f"{image.id} "
+        for refused in (
+            lambda: registry.images.get(ALICE, other),
+            lambda: registry.images.update(ALICE, other, ImageChanges(tag="t")),
+            lambda: registry.images.delete(ALICE, other),
+            lambda: registry.members.add(ALICE, other, "bob", maximum=-1),
+            lambda: registry.members.list(ALICE, other),
+        ):
+            with pytest.raises(errors.ImageNotFound):
+                refused()
+        with pytest.raises(errors.InvalidParameter):
+            registry.images.list(ALICE, ImageQuery(marker=other))
+        assert registry.images.list(ALICE, ImageQuery({"id": other})) == []
+
+    def test_locations_when_they_differ_by_a_space_are_two(self, registry: Registry) -> None:
+        kept = create_active(registry).locations[0].url
+        other = create(registry, locations=(Location(f"{kept} ", "file", owned=False),))
+        assert [one.url for one in other.locations] == [f"{kept} "]
+
+    def test_duties_when_they_differ_by_a_space_are_two(self, registry: Registry) -> None:
+        assert registry.duties.take("sweeping", "first") == "first"
+        assert registry.duties.take("sweeping ", "second") == "second"
