@@ -77,7 +77,8 @@ class SqlImages:
                 named = image if image.id else replace(image, id=self._database.read(self._next_id))
                 return self._database.write.once(_created(named.id, now), self._create, ctx, named, now, fresh=fresh)
             except IntegrityError:
-                continue
+                if not self._database.read(_is_taken, named.id):
+                    raise  # something else than the id is there already
         raise errors.ImageExists(image_id=image.id)
 
     def get(self, ctx: RequestContext, image_id: str) -> Image:
@@ -218,6 +219,10 @@ def _created(image_id: str, now: datetime) -> Callable[[Connection], Image | Non
 def _largest(table: Table) -> Select[tuple[str]]:
     length = func.length(table.c.id)
     return select(table.c.id).where(length <= _LONGEST_INTEGER).order_by(length.desc(), table.c.id.desc()).limit(1)
+
+
+def _is_taken(connection: Connection, image_id: str) -> bool:
+    return any(connection.scalar(select(table.c.id).where(table.c.id == image_id)) for table in (images, deleted_ids))
 
 
 def _refuse_burnt(connection: Connection, image_id: str) -> None:

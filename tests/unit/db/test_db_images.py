@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, insert
+from sqlalchemy.exc import IntegrityError
 
 from glance import errors
 from glance.context import RequestContext
@@ -17,6 +18,7 @@ from glance.db.registry import SqlRegistry
 from glance.db.schema import image_locations, images
 from glance.db.steps import utc_now
 from glance.model.image import SORT_KEYS, Condition, Direction, ImageChanges, ImageQuery, Location
+from glance.model.query import IdFormat
 from glance.testing.registry_rules.scene import ADMIN, ALICE, BOB, at_once, create, create_active
 from tests.statements import counted
 
@@ -202,6 +204,16 @@ def test_create_when_the_integer_is_taken_raises(counting: SqlRegistry) -> None:
     create(counting, id="7")
     with pytest.raises(errors.ImageExists):
         create(counting, id="7")
+
+
+@pytest.mark.parametrize("id_format", ["uuid", "integer"])
+def test_create_when_an_index_of_the_operator_refuses_the_image_then_its_id_is_not_called_taken(engine: Engine, id_format: IdFormat) -> None:
+    registry = SqlRegistry(engine, image_id_format=id_format)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE UNIQUE INDEX names ON images (name)")
+    create(registry, name="once")
+    with pytest.raises(IntegrityError):
+        create(registry, name="once")
 
 
 def test_times_are_kept_to_the_microsecond(engine: Engine) -> None:
