@@ -19,7 +19,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,7 +142,8 @@ class PidFile:
                 os.fsync(descriptor)
             os.rename(temporary, self.path)
         except BaseException:
-            os.unlink(temporary)
+            with suppress(FileNotFoundError):  # a signal may come when it has its name already
+                os.unlink(temporary)
             raise
 
     def _is_alive(self, process: Process) -> bool:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -164,3 +165,17 @@ def test_locked_when_there_is_no_directory_then_there_is_nothing_to_lock(tmp_pat
 def test_make_directory_when_missing_then_made_if_that_is_possible(tmp_path: Path, directory: str, expected: bool) -> None:
     assert PidFile(tmp_path / directory / "x.pid", "x").make_directory() is expected
     assert (tmp_path / directory).is_dir() is expected
+
+
+def test_write_when_interrupted_once_the_file_has_its_name_then_that_is_what_is_raised(pid_file: PidFile) -> None:
+    def interrupt(_frame: FrameType, event: str, function: object) -> None:
+        if event == "c_return" and function is os.rename:
+            raise KeyboardInterrupt
+
+    sys.setprofile(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            pid_file.write(Process.current())
+    finally:
+        sys.setprofile(None)
+    assert pid_file.read() == Process.current()
